@@ -1,0 +1,49 @@
+package guest
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/provisor/provisor/proto/guestpb"
+	"github.com/provisor/provisor/sdk-guest/internal/hostcall"
+)
+
+// memoryLimit is how much linear memory the host lets this instance have, in bytes; 0 = unknown.
+var memoryLimit = sync.OnceValue(func() uint64 {
+	b, err := hostcall.Current().SessionInfo()
+	info := new(guestpb.SessionInfo)
+	if err != nil || proto.Unmarshal(b, info) != nil {
+		return 0
+	}
+	return info.GetLimits().GetMemoryBytes()
+})
+
+// limitMemory tells the garbage collector of the host's limit. Without it the heap may double before the first
+// collection that would have kept it below.
+func limitMemory() {
+	if limit := memoryLimit(); limit > 0 {
+		debug.SetMemoryLimit(int64(limit - limit/8))
+	}
+}
+
+// memoryFits reports whether size bytes more stay below the host's limit. Small buffers are not worth the question.
+func memoryFits(size uint32) bool {
+	const (
+		small = 1 << 20
+		// outside is what the runtime does not count: the module's own data and the first stack.
+		outside = 8 << 20
+	)
+	if size < small {
+		return true
+	}
+	limit := memoryLimit()
+	if limit == 0 {
+		return true
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Sys-m.HeapIdle+uint64(size)+outside <= limit
+}
