@@ -1,0 +1,38 @@
+package graph
+
+import (
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/values"
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// attach calls add with every managed resource of a type that belongs to an agent, by address. What belongs to none is
+// dropped.
+func (x *extraction) attach(resourceType string, to *agents, add func(*show.Resource, values.Object, *pb.Agent)) error {
+	for _, r := range x.byType[resourceType] {
+		v := values.Parse(r.Address, r.Values)
+		if agent := x.agentOf(r, v.String("agent_id"), to); agent != nil {
+			add(r, v, agent)
+		}
+		if err := v.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// agentOf is the agent that a resource belongs to, or nil: the one with its agent_id. In a plan of something new neither
+// that nor the agents' ids are known; then it is the agent that the resource depends on by a single edge, the
+// smallest address of several.
+func (x *extraction) agentOf(r *show.Resource, agentID string, among *agents) *pb.Agent {
+	if agentID != "" {
+		return among.byID[agentID]
+	}
+	var smallest string
+	x.graph.direct(withoutKeys(r.Address), func(keyless string) {
+		if among.byAddress[keyless] != nil && (smallest == "" || keyless < smallest) {
+			smallest = keyless
+		}
+	})
+	return among.byAddress[smallest]
+}

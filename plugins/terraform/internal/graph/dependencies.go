@@ -1,0 +1,85 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+)
+
+// dependencies is the engine's dependency graph, with its nodes found by the addresses of resources. An edge leads from
+// a node to what it depends on.
+type dependencies struct {
+	nodes map[string][]int32 // by address without keys; the engine has one, or another for what is left of an old one
+	names []string           // of each node, by its number: the address, or "" for what is no resource
+	down  adjacency          // to what a node depends on
+	up    adjacency          // to what depends on it
+}
+
+func readDependencies(text []byte) (*dependencies, error) {
+	parsed, err := dot.Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read the dependency graph: %w", err)
+	}
+	d := &dependencies{nodes: make(map[string][]int32), names: make([]string, len(parsed.Nodes))}
+	for i, node := range parsed.Nodes {
+		// Variables, locals and the like have labels of the same shape in some engines. They are not addresses of any
+		// resource in the plan, so nothing ever asks for them.
+		if a, ok := parseAddress(node.Label); ok {
+			d.names[i] = a.Keyless
+			d.nodes[a.Keyless] = append(d.nodes[a.Keyless], int32(i))
+		}
+	}
+	d.down = newAdjacency(len(parsed.Nodes), parsed.Edges, func(e dot.Edge) (int32, int32) { return e.From, e.To })
+	d.up = newAdjacency(len(parsed.Nodes), parsed.Edges, func(e dot.Edge) (int32, int32) { return e.To, e.From })
+	return d, nil
+}
+
+// hasType says whether a managed resource of that type stands in the graph, with or without instances.
+func (d *dependencies) hasType(resourceType string) bool {
+	for name := range d.nodes {
+		if a, ok := parseAddress(name); ok && !a.Data && a.Type == resourceType {
+			return true
+		}
+	}
+	return false
+}
+
+// direct calls f with the address of every resource that the one at the given address depends on by one edge.
+func (d *dependencies) direct(keyless string, f func(keyless string)) {
+	for _, node := range d.nodes[keyless] {
+		for _, next := range d.down.of(node) {
+			if d.names[next] != "" {
+				f(d.names[next])
+			}
+		}
+	}
+}
+
+// adjacency is, for each node, the nodes that its edges lead to, all in one slice.
+type adjacency struct {
+	start []int32 // of the node's part of to; one more than there are nodes
+	to    []int32
+}
+
+func newAdjacency(nodes int, edges []dot.Edge, ends func(dot.Edge) (from, to int32)) adjacency {
+	a := adjacency{start: make([]int32, nodes+1), to: make([]int32, len(edges))}
+	for _, e := range edges {
+		from, _ := ends(e)
+		a.start[from+1]++
+	}
+	for i := range nodes {
+		a.start[i+1] += a.start[i]
+	}
+	next := make([]int32, nodes)
+	copy(next, a.start)
+	for _, e := range edges {
+		from, to := ends(e)
+		a.to[next[from]] = to
+		next[from]++
+	}
+	return a
+}
+
+func (a adjacency) of(node int32) []int32 {
+	return a.to[a.start[node]:a.start[node+1]]
+}

@@ -1,0 +1,167 @@
+// Package graph makes the answer to a graph request: which resources a template has, which agents hang on them, what
+// hangs on those agents, and what a template asks of its user, all from what the engine says of a plan or a state.
+//
+//	answer := graph.Complete(pb.GraphSource_SOURCE_PLAN, planJSON, dotText, graph.Options{Warn: guest.Warn})
+//
+// It reads `show -json` (package show) and `graph -type=plan` (package dot) and nothing else: no files, no clock, and apart
+// from the ids of Options nothing random. Equal input gives equal answers.
+//
+// There is a file for each kind of thing. Each resource, agent, app and so on is in the answer by its address, and what
+// hangs on what is decided in two ways: by the shortest way through the dependency graph (nearest.go), for agents and
+// metadata, and by the id of an agent or, where ids are not known yet, a direct edge (attach.go), for what belongs to an agent.
+package graph
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// Options are what the extraction needs from outside. The zero value works.
+type Options struct {
+	NewID func() string     // makes the id of an app that has none yet; nil makes random UUIDs
+	Warn  func(text string) // is told what the template's author should know; nil drops it
+}
+
+// Complete is the answer for either source: FromPlan or FromState, with the error as the answer's.
+func Complete(source pb.GraphSource, shown, dotText []byte, o Options) *pb.GraphComplete {
+	var answer *pb.GraphComplete
+	err := fmt.Errorf("unknown graph source: %q", source.String())
+	switch source {
+	case pb.GraphSource_SOURCE_PLAN:
+		answer, err = FromPlan(shown, dotText, o)
+	case pb.GraphSource_SOURCE_STATE:
+		answer, err = FromState(shown, dotText, o)
+	}
+	if err != nil {
+		return &pb.GraphComplete{Error: err.Error()}
+	}
+	return answer
+}
+
+// FromPlan makes the answer from `show -json PLANFILE` and the dependency graph: the data resources that were read
+// before the plan, then everything that is planned.
+func FromPlan(planJSON, dotText []byte, o Options) (*pb.GraphComplete, error) {
+	plan, err := show.ReadPlan(planJSON)
+	if err != nil {
+		return nil, err
+	}
+	var found []*show.Resource
+	plan.Prior.Walk(func(r *show.Resource) {
+		if r.Mode == show.Data {
+			found = append(found, r)
+		}
+	})
+	plan.Planned.Walk(func(r *show.Resource) { found = append(found, r) })
+	return extract(found, dotText, o)
+}
+
+// FromState makes the answer from `show -json` and the dependency graph. A state without values gives an empty one.
+func FromState(stateJSON, dotText []byte, o Options) (*pb.GraphComplete, error) {
+	state, err := show.ReadState(stateJSON)
+	if err != nil {
+		return nil, err
+	}
+	if state.Root == nil {
+		return &pb.GraphComplete{}, nil
+	}
+	var found []*show.Resource
+	state.Root.Walk(func(r *show.Resource) { found = append(found, r) })
+	return extract(found, dotText, o)
+}
+
+// extraction is one run: what the engine said, sorted by what it is.
+type extraction struct {
+	Options
+	managed []*show.Resource            // every instance, by address
+	byType  map[string][]*show.Resource // the same by type
+	data    []*show.Resource            // every data source, in the order found
+	graph   *dependencies
+	holders map[string][]*show.Resource // what agents and metadata may hang on: by address without keys, instances by address
+}
+
+func extract(found []*show.Resource, dotText []byte, o Options) (*pb.GraphComplete, error) {
+	if o.NewID == nil {
+		o.NewID = uuid.NewString
+	}
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
+	dependencies, err := readDependencies(dotText)
+	if err != nil {
+		return nil, err
+	}
+	x := &extraction{Options: o, graph: dependencies}
+	x.sort(found)
+	return x.answer()
+}
+
+// sort fills the extraction's lists. Deposed objects are left out: they are what is still to be destroyed of an instance
+// that has been replaced. An address that is found again replaces the one before.
+func (x *extraction) sort(found []*show.Resource) {
+	last := make(map[string]int, len(found))
+	for i, r := range found {
+		last[r.Address] = i
+	}
+	x.byType = make(map[string][]*show.Resource)
+	x.holders = make(map[string][]*show.Resource)
+	for i, r := range found {
+		switch {
+		case r.Deposed != "" || last[r.Address] != i:
+		case r.Mode == show.Data:
+			x.data = append(x.data, r)
+		case r.Mode == show.Managed:
+			x.managed = append(x.managed, r)
+		}
+	}
+	slices.SortFunc(x.managed, func(a, b *show.Resource) int { return cmp.Compare(a.Address, b.Address) })
+	for _, r := range x.managed {
+		x.byType[r.Type] = append(x.byType[r.Type], r)
+		if isHolder(r.Type) {
+			keyless := withoutKeys(r.Address)
+			x.holders[keyless] = append(x.holders[keyless], r)
+		}
+	}
+}
+
+// answer puts the parts together.
+func (x *extraction) answer() (*pb.GraphComplete, error) {
+	agents, err := x.agents()
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := x.metadata()
+	if err != nil {
+		return nil, err
+	}
+	parameters, err := x.parameters()
+	if err != nil {
+		return nil, err
+	}
+	presets, err := x.presets(parameters)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := x.externalAuthProviders()
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := x.aiTasks()
+	if err != nil {
+		return nil, err
+	}
+	return &pb.GraphComplete{
+		Resources:             x.resources(agents.onHolder, metadata),
+		Parameters:            parameters,
+		Presets:               presets,
+		ExternalAuthProviders: providers,
+		HasAiTasks:            len(tasks) > 0,
+		AiTasks:               tasks,
+		HasExternalAgents:     x.graph.hasType(externalAgentType),
+	}, nil
+}

@@ -1,0 +1,237 @@
+// Package values reads a resource's attributes as the engine's JSON shows them.
+//
+// A value that is null or absent is the zero value: a plan leaves out what it does not know yet. Scalars convert as the
+// engine itself converts them (a number for a string, "5" for 5), numbers are cut off at the range of their field. Anything
+// else, a list in place of a name for instance, is an error that names the resource and the attribute but never the
+// value, which may be a secret.
+package values
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Object is a resource's attributes, or those of a block in it. Its first error sticks: read everything, then ask Err.
+// The zero value is an object without attributes.
+type Object struct {
+	values map[string]any
+	path   string // of the block in its resource, "" or ending in a dot
+	state  *state
+}
+
+type state struct {
+	address string
+	err     error
+}
+
+// Parse reads the attributes of the resource at address; raw is a JSON object, null or nothing.
+func Parse(address string, raw json.RawMessage) Object {
+	o := Object{state: &state{address: address}}
+	if len(raw) == 0 {
+		return o
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber() // large numbers must not go through a float64
+	if err := d.Decode(&o.values); err != nil {
+		o.values = nil
+		o.state.err = fmt.Errorf("%s: the values are not a JSON object", address)
+	}
+	return o
+}
+
+// Err is the first error of reading o, or of any block of it.
+func (o Object) Err() error {
+	if o.state == nil {
+		return nil
+	}
+	return o.state.err
+}
+
+// Has says whether the attribute is there at all, if only as a null.
+func (o Object) Has(name string) bool {
+	_, ok := o.values[name]
+	return ok
+}
+
+// String is the attribute as text.
+func (o Object) String(name string) string {
+	s, ok := text(o.values[name])
+	if !ok {
+		o.fail(name, "a string", o.values[name])
+	}
+	return s
+}
+
+// Bool is the attribute as a truth value.
+func (o Object) Bool(name string) bool {
+	switch v := o.values[name].(type) {
+	case nil:
+		return false
+	case bool:
+		return v
+	case string:
+		if b, err := strconv.ParseBool(v); err == nil {
+			return b
+		}
+		if v == "" {
+			return false
+		}
+	case json.Number:
+		if f, err := v.Float64(); err == nil {
+			return f != 0
+		}
+	}
+	o.fail(name, "a bool", o.values[name])
+	return false
+}
+
+// Int64 is the attribute as a number, its fraction cut off.
+func (o Object) Int64(name string) int64 {
+	var literal string
+	switch v := o.values[name].(type) {
+	case nil:
+		return 0
+	case json.Number:
+		literal = v.String()
+	case string:
+		if literal = strings.TrimSpace(v); literal == "" {
+			return 0
+		}
+	default:
+		o.fail(name, "a number", v)
+		return 0
+	}
+	n, ok := integer(literal)
+	if !ok {
+		o.fail(name, "a number", o.values[name])
+	}
+	return n
+}
+
+// Int32 is Int64 within the range of an int32.
+func (o Object) Int32(name string) int32 {
+	return Cap(o.Int64(name))
+}
+
+// Cap is the int32 nearest to n.
+func Cap(n int64) int32 {
+	return int32(min(max(n, math.MinInt32), math.MaxInt32))
+}
+
+// Blocks are the blocks, or objects of a list, of that name. A null among them counts as an empty block.
+func (o Object) Blocks(name string) []Object {
+	switch v := o.values[name].(type) {
+	case nil:
+		return nil
+	case map[string]any:
+		return []Object{{values: v, path: o.path + name + ".", state: o.state}}
+	case []any:
+		blocks := make([]Object, len(v))
+		for i, element := range v {
+			path := fmt.Sprintf("%s%s[%d]", o.path, name, i)
+			values, ok := element.(map[string]any)
+			if !ok && element != nil {
+				o.failAt(path, "an object", element)
+			}
+			blocks[i] = Object{values: values, path: path + ".", state: o.state}
+		}
+		return blocks
+	default:
+		o.fail(name, "a list of objects", v)
+		return nil
+	}
+}
+
+// Block is the first of Blocks.
+func (o Object) Block(name string) (Object, bool) {
+	blocks := o.Blocks(name)
+	if len(blocks) == 0 {
+		return Object{}, false
+	}
+	return blocks[0], true
+}
+
+// StringMap is the attribute as a map of texts; nil if it is empty.
+func (o Object) StringMap(name string) map[string]string {
+	if o.values[name] == nil {
+		return nil
+	}
+	v, ok := o.values[name].(map[string]any)
+	if !ok {
+		o.fail(name, "a map", o.values[name])
+	}
+	if len(v) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(v))
+	for _, key := range slices.Sorted(maps.Keys(v)) { // sorted: which error is the first must not depend on chance
+		if m[key], ok = text(v[key]); !ok {
+			o.failAt(o.path+name+"."+key, "a string", v[key])
+		}
+	}
+	return m
+}
+
+func (o Object) fail(name, want string, got any) { o.failAt(o.path+name, want, got) }
+
+func (o Object) failAt(path, want string, got any) {
+	if o.state.err == nil {
+		o.state.err = fmt.Errorf("%s: attribute %s is %s, want %s", o.state.address, path, kind(got), want)
+	}
+}
+
+func text(v any) (string, bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	case bool:
+		return strconv.FormatBool(v), true
+	default:
+		return "", false
+	}
+}
+
+// integer reads a JSON number: whole ones exactly, others by way of a float.
+func integer(literal string) (int64, bool) {
+	if n, err := strconv.ParseInt(literal, 10, 64); err == nil {
+		return n, true
+	}
+	f, err := strconv.ParseFloat(literal, 64)
+	switch {
+	case math.IsNaN(f), err == nil && math.IsInf(f, 0), err != nil && !math.IsInf(f, 0): // "nan", "inf", and what is none
+		return 0, false
+	case f >= math.MaxInt64:
+		return math.MaxInt64, true
+	case f <= math.MinInt64:
+		return math.MinInt64, true
+	default:
+		return int64(f), true
+	}
+}
+
+func kind(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return "another string"
+	case bool:
+		return "a bool"
+	case json.Number:
+		return "a number"
+	case []any:
+		return "a list"
+	default:
+		return "an object"
+	}
+}
