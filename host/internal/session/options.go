@@ -1,0 +1,158 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/proto/guestpb"
+)
+
+// Stream is a stream seen from the session. Recv is called by one goroutine and Send by another. Either may still be blocked when Run
+// returns: the stream's owner then makes both return, as gRPC does when a handler returns.
+type Stream interface {
+	// Recv returns the next serialized Request; io.EOF is the client's half-close.
+	Recv() ([]byte, error)
+	// Send sends a serialized Response. The bytes are not changed afterwards.
+	Send([]byte) error
+}
+
+// Options are what a session stands on.
+type Options struct {
+	// ID is the session's name in the daemon's log.
+	ID     string
+	Tenant tenant.Tenant
+	// Plugin is the plugin's name, for messages.
+	Plugin string
+	// Directory makes the session's directories. It is called for the first request, so that an idle stream has none.
+	Directory func(context.Context) (Directory, error)
+	Instances Instances
+	// Programs are the programs that the plugin is granted, by logical name.
+	Programs map[string]Program
+	// Cache keeps files for later sessions; nil = there is none, and saving is denied.
+	Cache Cache
+	// Limits are told to the plugin. The session itself enforces request_millis, log_bytes, program_runs and output_bytes.
+	Limits *guestpb.Limits
+	// ExitTimeout is how long a program may take from its interrupt to its end; then its whole tree is killed. 0 = 3 minutes.
+	ExitTimeout time.Duration
+	// GracePeriod is how long a plugin may take to answer after a cancel, once its programs have ended. 0 = 10 seconds.
+	GracePeriod time.Duration
+	// SendTimeout is how long a client may take to read one message. 0 = 1 minute.
+	SendTimeout time.Duration
+	// Log is the daemon's log; nil = none.
+	Log *slog.Logger
+}
+
+// The defaults of the durations in Options.
+const (
+	DefaultExitTimeout = 3 * time.Minute
+	DefaultGracePeriod = 10 * time.Second
+	DefaultSendTimeout = time.Minute
+)
+
+// The names of the settings, for messages that say which one to raise.
+const (
+	settingRequestTime = "request_timeout"
+	settingExitTimeout = "exit_timeout"
+	settingGracePeriod = "grace_period"
+	settingSendTimeout = "send_timeout"
+	settingLogBytes    = "log_bytes"
+	settingProgramRuns = "program_runs"
+)
+
+// ErrKill as the cause of the end of Run's context ends a session at once: programs are killed, not interrupted, and the plugin gets
+// no time to answer.
+var ErrKill = errors.New("the session was killed")
+
+// Directory is a session's own directories.
+type Directory interface {
+	// Work is the absolute path on the host of what the plugin sees as /work.
+	Work() string
+	// State is the newest complete Terraform state of the session, or nil: for an ApplyComplete that the host has to write because the
+	// plugin failed.
+	State() []byte
+	// Remove removes the directories and all that is in them.
+	Remove() error
+}
+
+// Instances makes instances of the session's plugin.
+type Instances interface {
+	New(ctx context.Context, d Directory, h *Host) (Instance, error)
+}
+
+// Instance is a running copy of the plugin. After an error of Handle it is done for.
+type Instance interface {
+	// Handle hands over a serialized Request and returns the serialized Response. The end of ctx interrupts the plugin.
+	Handle(ctx context.Context, request []byte) ([]byte, error)
+	Close(ctx context.Context) error
+}
+
+// Program is a program behind a logical name, as the operator maps it.
+type Program struct {
+	// Engine says what it is; nil = no engine.
+	Engine *guestpb.Engine
+	// Env are the environment names that the plugin may set: what its manifest wants and the operator grants. A trailing * stands for
+	// any ending.
+	Env []string
+	// Notices are logged at WARN once per request that starts the program.
+	Notices []string
+	Start   func(Directory, Command) (Process, error)
+}
+
+// Command is a program run that has been checked.
+type Command struct {
+	Args []string
+	// Env is the plugin's share of the environment, NAME=value.
+	Env []string
+	// Dir is an absolute path on the host: /work, or a directory below it.
+	Dir   string
+	Stdin bool
+	// OutputLimit is the most bytes of output, 0 = no limit.
+	OutputLimit int64
+	// ExitTimeout is how long Close waits between interrupt and kill.
+	ExitTimeout time.Duration
+}
+
+// Process is a started program.
+type Process interface {
+	Read(ctx context.Context, buf []byte, timeout time.Duration) (abi.Stream, int, error)
+	Write(b []byte) (int, error)
+	CloseStdin() error
+	Interrupt() error
+	Kill(reason string) error
+	Wait(ctx context.Context) (*guestpb.ExecResult, error)
+	Close() error
+}
+
+// Cache keeps copies of files below /work for later sessions, scoped to tenant and plugin.
+type Cache interface {
+	Restore(d Directory, key string) (bool, error)
+	Save(d Directory, req *guestpb.CacheSave) error
+}
+
+func (o Options) withDefaults() Options {
+	if o.ExitTimeout == 0 {
+		o.ExitTimeout = DefaultExitTimeout
+	}
+	if o.GracePeriod == 0 {
+		o.GracePeriod = DefaultGracePeriod
+	}
+	if o.SendTimeout == 0 {
+		o.SendTimeout = DefaultSendTimeout
+	}
+	if o.Limits == nil {
+		o.Limits = &guestpb.Limits{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// requestTimeout is the longest that a request may run; 0 = no limit.
+func (o Options) requestTimeout() time.Duration {
+	return time.Duration(o.Limits.GetRequestMillis()) * time.Millisecond
+}

@@ -1,0 +1,130 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// outbox sends Responses in order, from a goroutine of its own: a client that does not read can hold up that goroutine, and
+// nothing else. The goroutine starts with the first Response, so that an idle stream costs nothing.
+type outbox struct {
+	stream Stream
+	// patience is how long the client may take to read one message.
+	patience time.Duration
+	queue    chan outgoing
+	// failed is closed when nothing can be sent any more; err says why from then on.
+	failed chan struct{}
+	err    error
+
+	start, fail sync.Once
+	ended       chan struct{}
+}
+
+// outgoing is a Response to send. sent, if not nil, is closed when that is over.
+type outgoing struct {
+	b    []byte
+	sent chan struct{}
+}
+
+// errUnsent: the client is gone, and the message was dropped. Why is in outbox.err.
+var errUnsent = errors.New("the stream is broken")
+
+// queued is how many messages may wait for the client to read.
+const queued = 16
+
+func newOutbox(s Stream, patience time.Duration) *outbox {
+	return &outbox{
+		stream:   s,
+		patience: patience,
+		queue:    make(chan outgoing, queued),
+		failed:   make(chan struct{}),
+		ended:    make(chan struct{}),
+	}
+}
+
+// put queues a Response; it waits while the queue is full. The bytes belong to the outbox from then on.
+func (o *outbox) put(ctx context.Context, b []byte) error { return o.enqueue(ctx, outgoing{b: b}) }
+
+// flush returns when all that was put before has been given to the stream.
+func (o *outbox) flush() error {
+	sent := make(chan struct{})
+	if err := o.enqueue(context.Background(), outgoing{sent: sent}); err != nil {
+		return err
+	}
+	select {
+	case <-sent:
+	case <-o.failed:
+	}
+	if o.broken() {
+		return errUnsent
+	}
+	return nil
+}
+
+// close ends the sending. Where the client does not read, the goroutine outlives it up to the end of the stream.
+func (o *outbox) close() {
+	// Nothing was ever sent: there is no goroutine to end.
+	o.start.Do(func() { close(o.ended) })
+	close(o.queue)
+	select {
+	case <-o.ended:
+	case <-o.failed:
+	}
+}
+
+func (o *outbox) broken() bool {
+	select {
+	case <-o.failed:
+		return true
+	default:
+		return false
+	}
+}
+
+func (o *outbox) enqueue(ctx context.Context, m outgoing) error {
+	o.start.Do(func() { go o.send() })
+	if o.broken() {
+		return errUnsent
+	}
+	select {
+	case o.queue <- m:
+		return nil
+	case <-o.failed:
+		return errUnsent
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (o *outbox) send() {
+	defer close(o.ended)
+	for m := range o.queue {
+		if m.b != nil && !o.broken() {
+			o.sendOne(m.b)
+		}
+		if m.sent != nil {
+			close(m.sent)
+		}
+	}
+}
+
+func (o *outbox) sendOne(b []byte) {
+	stalled := time.AfterFunc(o.patience, func() {
+		o.breakOff(violation(ResourceExhausted, ruleKeepReading,
+			"the client has not read a message of %d bytes for %s (setting %s)", len(b), o.patience, settingSendTimeout))
+	})
+	defer stalled.Stop()
+	if err := o.stream.Send(b); err != nil {
+		o.breakOff(fmt.Errorf("send a response of %d bytes to the client: %w", len(b), err))
+	}
+}
+
+func (o *outbox) breakOff(err error) {
+	o.fail.Do(func() {
+		o.err = err
+		close(o.failed)
+	})
+}

@@ -1,0 +1,272 @@
+// Package session is the state machine of one stream: the order of requests, cancel, the log level, uploads, exactly one Complete for
+// each request. It doesn't know which plugin or engine it works with.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// Run serves one session on the stream, up to its end. It returns nil when the client closed an idle stream or closed it while the last
+// request ran; a *Violation when the client broke the protocol; and otherwise what broke the stream or ended ctx. When it returns, the
+// session's programs are gone, its instance is closed and its directories are removed.
+//
+// The end of ctx is taken for a Cancel and then ends the session; see ErrKill for a harder end.
+func Run(ctx context.Context, o Options, s Stream) error {
+	o = o.withDefaults()
+	o.Log = o.Log.With("session", o.ID, "tenant", o.Tenant.Name(), "plugin", o.Plugin)
+	ses := &session{Options: o, out: newOutbox(s, o.SendTimeout)}
+	ses.host = &Host{session: ses}
+	began := time.Now()
+
+	left := make(chan struct{})
+	err := ses.serve(ctx, receive(s, left))
+	close(left)
+	if err == io.EOF {
+		err = nil
+	}
+	ses.close()
+	ses.report(err, time.Since(began))
+	return err
+}
+
+// session is one session. Its fields belong to the goroutine of Run, and to a request's own goroutine while that runs.
+type session struct {
+	Options
+	out  *outbox
+	host *Host
+
+	state  state
+	config *pb.Config
+	level  pb.LogLevel
+	// info is the serialized SessionInfo.
+	info []byte
+
+	dir  Directory
+	inst Instance
+	// engineRan is whether plan or apply has started a program.
+	engineRan bool
+
+	requests, failures int
+}
+
+// received is what the stream gave.
+type received struct {
+	b   []byte
+	err error
+}
+
+// receive reads the stream from a goroutine of its own, up to its first error. That goroutine ends when Recv returns after left was
+// closed.
+func receive(s Stream, left <-chan struct{}) <-chan received {
+	in := make(chan received)
+	go func() {
+		for {
+			b, err := s.Recv()
+			select {
+			case in <- received{b, err}:
+			case <-left:
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return in
+}
+
+// serve handles messages up to the end of the stream, and returns what ended it: io.EOF is a clean end.
+func (s *session) serve(ctx context.Context, in <-chan received) error {
+	for {
+		select {
+		case m := <-in:
+			w, err := s.take(m)
+			if err == nil && w != nil {
+				err = s.perform(ctx, w, in)
+			}
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ended(ctx)
+		}
+	}
+}
+
+// take handles a message that comes while no request runs. It returns the work, if the message asks for any.
+func (s *session) take(m received) (*work, error) {
+	e, n, err := s.admit(m, false)
+	if err != nil {
+		return nil, err
+	}
+	switch e.kind {
+	case Config:
+		s.state = n.ok
+		return nil, s.configure(m.b)
+	case Cancel:
+		return nil, nil
+	}
+	return newWork(s, e, m.b, n), nil
+}
+
+// perform does the work and sends its Complete. It returns what ended the stream meanwhile.
+func (s *session) perform(ctx context.Context, w *work, in <-chan received) error {
+	s.requests++
+	s.host.work.Store(w)
+	w.start(ctx)
+	end := s.attend(ctx, w, in)
+	s.host.work.Store(nil)
+	if v := (*Violation)(nil); errors.As(end, &v) {
+		return end
+	}
+	s.state = w.next.ok
+	if w.answer.error() != "" {
+		s.state = w.next.failed
+		s.failures++
+	}
+	if err := s.deliver(w); err != nil && (end == nil || end == io.EOF) {
+		return err
+	}
+	return end
+}
+
+// attend waits for the work to be done. It passes on a Cancel, and cancels the work when the stream comes to its end, which it returns.
+func (s *session) attend(ctx context.Context, w *work, in <-chan received) (end error) {
+	gone, unread := ctx.Done(), s.out.failed
+	for {
+		var err error
+		select {
+		case <-w.done:
+			return end
+		case m := <-in:
+			if _, _, err = s.admit(m, true); err != nil {
+				in = nil
+			}
+		case <-unread:
+			err, unread = s.out.err, nil
+		case <-gone:
+			err, gone = ended(ctx), nil
+			if errors.Is(err, ErrKill) {
+				w.kill()
+			}
+		}
+		w.stop(stopCanceled)
+		if end == nil {
+			end = err
+		}
+	}
+}
+
+// admit looks into a message and checks it against the order of requests.
+func (s *session) admit(m received, running bool) (envelope, next, error) {
+	if m.err == io.EOF {
+		return envelope{}, next{}, io.EOF
+	}
+	if m.err != nil {
+		return envelope{}, next{}, fmt.Errorf("receive from the client: %w", m.err)
+	}
+	e, err := open(requestType, m.b)
+	if err != nil {
+		return e, next{}, violation(InvalidArgument, ruleDecodes, "a message of %d bytes does not decode (%v)", len(m.b), err)
+	}
+	n, broken := s.state.after(e.kind, running)
+	if broken != nil {
+		return e, n, broken
+	}
+	return e, n, nil
+}
+
+// deliver sends the Complete of work that is done, and returns when it is on its way.
+func (s *session) deliver(w *work) error {
+	put := func(b []byte) error { return s.out.put(context.Background(), b) }
+	answer := w.answer
+	var err error
+	if needsUpload(w.request, answer) {
+		answer, err = upload(answer, put)
+	}
+	if err == nil {
+		err = put(answer.raw)
+	}
+	if err == nil {
+		err = s.out.flush()
+	}
+	if errors.Is(err, errUnsent) {
+		return s.out.err
+	}
+	return err
+}
+
+// ended is why ctx ended.
+func ended(ctx context.Context) error {
+	return fmt.Errorf("the session was ended: %w", context.Cause(ctx))
+}
+
+// configure takes the Config in.
+func (s *session) configure(b []byte) error {
+	var req pb.Request
+	if err := proto.Unmarshal(b, &req); err != nil {
+		return violation(InvalidArgument, ruleDecodes, "the Config does not decode (%v)", err)
+	}
+	s.config = req.GetConfig()
+	name := s.config.GetProvisionerLogLevel()
+	level, ok := levels[strings.ToLower(name)]
+	if !ok {
+		return violation(InvalidArgument, ruleLogLevel, "provisioner_log_level is %q", name)
+	}
+	s.level = level
+	info, err := s.describe()
+	s.info = info
+	return err
+}
+
+// levels are the log levels by their names in the Config, in lower case. Each is the lowest that is sent.
+var levels = map[string]pb.LogLevel{
+	"":      pb.LogLevel_TRACE,
+	"trace": pb.LogLevel_TRACE,
+	"debug": pb.LogLevel_DEBUG,
+	"info":  pb.LogLevel_INFO,
+	"warn":  pb.LogLevel_WARN,
+	"error": pb.LogLevel_ERROR,
+}
+
+// close frees what the session holds. No work runs any more.
+func (s *session) close() {
+	s.discard()
+	if s.dir != nil {
+		if err := s.dir.Remove(); err != nil {
+			s.Log.Error("remove the session's directories", "error", err)
+		}
+	}
+	s.out.close()
+}
+
+// discard throws the instance away; the next request gets a fresh one.
+func (s *session) discard() {
+	if s.inst == nil {
+		return
+	}
+	if err := s.inst.Close(context.Background()); err != nil {
+		s.Log.Error("close the plugin's instance", "error", err)
+	}
+	s.inst = nil
+}
+
+// report leaves the session's line in the daemon's log.
+func (s *session) report(err error, took time.Duration) {
+	level, outcome := slog.LevelInfo, "ok"
+	if err != nil {
+		level, outcome = slog.LevelWarn, err.Error()
+	}
+	s.Log.Log(context.Background(), level, "session ended", "outcome", outcome,
+		"requests", s.requests, "failures", s.failures, "duration", took)
+}

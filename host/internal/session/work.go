@@ -1,0 +1,141 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// work is one request, from the moment that it is admitted until its answer is ready. Its own goroutine runs the plugin; the session's
+// may call stop and kill meanwhile.
+type work struct {
+	session *session
+	request envelope
+	// raw is the Request as it came, for the plugin.
+	raw []byte
+	// next is where the request leads the session.
+	next next
+
+	// ctx is what the plugin runs under; end ends it, with the reason as its cause.
+	ctx context.Context
+	end context.CancelCauseFunc
+	// handled is closed when the plugin has answered or failed, done when its programs are gone as well and answer is ready.
+	handled, done chan struct{}
+	answer        complete
+
+	programs programs
+	log      logBudget
+	// canceled is what the plugin sees: somebody wants it to end.
+	canceled atomic.Bool
+	stopping sync.Once
+	// reason is why stop was called; valid once canceled is true.
+	reason  stopReason
+	winding sync.WaitGroup
+}
+
+func newWork(s *session, request envelope, raw []byte, n next) *work {
+	return &work{
+		session: s,
+		request: request,
+		raw:     raw,
+		next:    n,
+		handled: make(chan struct{}),
+		done:    make(chan struct{}),
+		log:     logBudget{left: s.Limits.GetLogBytes(), limited: s.Limits.GetLogBytes() > 0},
+	}
+}
+
+// start begins the work in a goroutine of its own. The end of ctx does not end it: see stop and kill.
+func (w *work) start(ctx context.Context) {
+	w.ctx, w.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	go func() {
+		defer close(w.done)
+		defer w.end(nil)
+		w.answer = w.run()
+	}()
+}
+
+// run has the plugin handle the request, and returns the Complete to send.
+func (w *work) run() complete {
+	s := w.session
+	if limit := s.requestTimeout(); limit > 0 {
+		deadline := time.AfterFunc(limit, func() { w.stop(stopDeadline) })
+		defer deadline.Stop()
+	}
+	answer, err := w.handle()
+	close(w.handled)
+	w.programs.close()
+	// From here on stop does nothing any more; what it began is waited for.
+	w.stopping.Do(func() {})
+	w.winding.Wait()
+	if err != nil {
+		s.discard()
+		return w.failed(err)
+	}
+	return w.explained(answer)
+}
+
+// handle runs the plugin. An error of it means that the instance is done for.
+func (w *work) handle() (answer complete, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.session.Log.Error("panic while the plugin ran", "request", w.request.kind, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("the host failed while it ran: %v", p)
+		}
+	}()
+	inst, err := w.instance()
+	if err != nil {
+		return complete{}, err
+	}
+	response, err := inst.Handle(w.ctx, w.raw)
+	if err != nil {
+		return complete{}, err
+	}
+	return parseComplete(w.request.kind, response)
+}
+
+// instance is the session's instance of the plugin, made where there is none: for the first request, and after a failure.
+func (w *work) instance() (Instance, error) {
+	s := w.session
+	if s.dir == nil {
+		dir, err := s.Directory(w.ctx)
+		if err != nil {
+			return nil, fmt.Errorf("make the session's directories: %w", err)
+		}
+		s.dir = dir
+	}
+	if s.inst == nil {
+		inst, err := s.Instances.New(w.ctx, s.dir, s.host)
+		if err != nil {
+			return nil, fmt.Errorf("start an instance of it: %w", err)
+		}
+		s.inst = inst
+	}
+	return s.inst, nil
+}
+
+// failed is the Complete that the host writes because the plugin did not answer as it must.
+func (w *work) failed(err error) complete {
+	s, kind := w.session, w.request.kind
+	text := fmt.Sprintf("plugin %s: %v", s.Plugin, err)
+	if cause := context.Cause(w.ctx); cause != nil {
+		text = fmt.Sprintf("plugin %s: %s: %v", s.Plugin, kind, cause)
+	}
+	s.Log.Warn("the plugin failed", "request", kind, "error", err, "ended", context.Cause(w.ctx))
+	var state []byte
+	if kind == Apply && s.dir != nil {
+		state = s.dir.State()
+	}
+	return failure(kind, text, state)
+}
+
+// explained is the plugin's answer. Where a deadline made it fail, the limit is named: the plugin can't know it.
+func (w *work) explained(answer complete) complete {
+	if text := answer.error(); text != "" && w.canceled.Load() && w.reason == stopDeadline {
+		return answer.withError(fmt.Sprintf("%s (%v)", text, w.deadlineError()))
+	}
+	return answer
+}
