@@ -2,6 +2,8 @@
 // The specification that goes with it is abi.md. Standard library only.
 package abi
 
+//go:generate go run ./internal/cheader provisor.h
+
 // The ABI's version, as provisor_abi_version packs it. A host takes a plugin of the same major version whose minor is
 // not newer than its own.
 const (
