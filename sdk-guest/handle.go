@@ -26,8 +26,8 @@ const (
 
 // handle answers one serialized request with p and returns what provisor_handle returns.
 func handle(p Provisioner, request []byte) int32 {
-	req := new(pb.Request)
-	if err := proto.Unmarshal(request, req); err != nil {
+	req, err := decodeRequest(request)
+	if err != nil {
 		return complain(statusBadRequest, "decode the request: %v", err)
 	}
 	c, ok := callFor(req)

@@ -1,0 +1,171 @@
+package wasmtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/proto/guestpb"
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// build compiles a plugin of this directory once per test run.
+var build = func() func(t *testing.T, name string) []byte {
+	var mu sync.Mutex
+	built := map[string][]byte{}
+	return func(t *testing.T, name string) []byte {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		if b, ok := built[name]; ok {
+			return b
+		}
+		out := filepath.Join(t.TempDir(), name+".wasm")
+		cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags", "-s -w", "-o", out, "./"+name)
+		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build the plugin %s: %v\n%s", name, err, text)
+		}
+		b, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		built[name] = b
+		return b
+	}
+}()
+
+// testHost is the least that the SDK can run on.
+type testHost struct {
+	info      *guestpb.SessionInfo
+	responses [][]byte
+	logs      []string
+	stderr    bytes.Buffer
+	chmods    map[string]uint32
+	lastError string
+
+	// canceled is asked with the number of calls so far.
+	canceled      func(calls int) bool
+	canceledCalls int
+
+	// output is what exec_read returns, one piece per call; a piece without bytes is a timeout.
+	output []piece
+	result *guestpb.ExecResult
+	// takes is how many bytes each exec_write takes.
+	takes   func(call int) int
+	writes  int
+	input   []byte
+	closed  bool
+	signals []int32
+}
+
+type piece struct {
+	stream abi.Stream
+	text   string
+}
+
+// instance is a plugin that runs on a testHost.
+type instance struct {
+	t    *testing.T
+	host *testHost
+	mod  api.Module
+	work string
+}
+
+func newTestHost() *testHost {
+	return &testHost{info: &guestpb.SessionInfo{}, result: &guestpb.ExecResult{}, chmods: map[string]uint32{}, takes: func(int) int { return 1 << 20 }}
+}
+
+// start compiles, instantiates and initialises a plugin with at most that many pages of 64 KiB of memory.
+func start(t *testing.T, name string, h *testHost, pages uint32) *instance {
+	t.Helper()
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithMemoryLimitPages(pages).WithCompilationCache(cache))
+	t.Cleanup(func() { r.Close(ctx) })
+	wasi_snapshot_preview1.MustInstantiate(ctx, r)
+	b := r.NewHostModuleBuilder(abi.HostModule)
+	for _, f := range abi.Imports {
+		b.NewFunctionBuilder().WithGoModuleFunction(h.function(f.Name), valueTypes(f.Params), valueTypes(f.Results)).Export(f.Name)
+	}
+	if _, err := b.Instantiate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	work := t.TempDir()
+	mod, err := r.InstantiateWithConfig(ctx, build(t, name), wazero.NewModuleConfig().
+		WithStartFunctions(abi.ExportInitialize).WithStderr(&h.stderr).WithRandSource(rand.Reader).
+		WithSysWalltime().WithSysNanotime().WithSysNanosleep().
+		WithFSConfig(wazero.NewFSConfig().WithDirMount(work, abi.WorkDir).WithDirMount(t.TempDir(), abi.TmpDir)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &instance{t: t, host: h, mod: mod, work: work}
+}
+
+var cache = wazero.NewCompilationCache()
+
+func valueTypes(ts []abi.ValueType) []api.ValueType {
+	out := make([]api.ValueType, len(ts))
+	for i, t := range ts {
+		out[i] = api.ValueType(t)
+	}
+	return out
+}
+
+func (i *instance) call(name string, args ...uint64) (uint64, error) {
+	r, err := i.mod.ExportedFunction(name).Call(context.Background(), args...)
+	if err != nil || len(r) == 0 {
+		return 0, err
+	}
+	return r[0], nil
+}
+
+// put allocates a buffer in the plugin and writes b there.
+func (i *instance) put(b []byte) uint64 {
+	i.t.Helper()
+	ptr, err := i.call(abi.ExportAlloc, uint64(len(b)))
+	if err != nil || ptr == 0 {
+		i.t.Fatalf("provisor_alloc(%d) = %d, %v", len(b), ptr, err)
+	}
+	if !i.mod.Memory().Write(uint32(ptr), b) {
+		i.t.Fatalf("provisor_alloc(%d) = %d, which is out of the memory", len(b), ptr)
+	}
+	return ptr
+}
+
+// plan asks for a probe, with that state in the request.
+func (i *instance) plan(probe string, state []byte) *pb.PlanComplete {
+	i.t.Helper()
+	b, err := proto.Marshal(&pb.Request{Type: &pb.Request_Plan{Plan: &pb.PlanRequest{
+		Metadata: &pb.Metadata{WorkspaceName: probe}, State: state,
+	}}})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	i.host.responses = nil
+	status, err := i.call(abi.ExportHandle, i.put(b), uint64(len(b)))
+	if err != nil || status != 0 {
+		i.t.Fatalf("provisor_handle = %d, %v\n%s", status, err, &i.host.stderr)
+	}
+	if n := len(i.host.responses); n != 1 {
+		i.t.Fatalf("%d responses", n)
+	}
+	resp := new(pb.Response)
+	if err := proto.Unmarshal(i.host.responses[0], resp); err != nil {
+		i.t.Fatal(err)
+	}
+	if resp.GetPlan() == nil {
+		i.t.Fatalf("the answer to plan is %v", resp)
+	}
+	return resp.GetPlan()
+}
