@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	guest "github.com/provisor/provisor/sdk-guest"
+)
+
+// The plan as JSON is kept for the session's later requests, with the digest of the plan that it shows: an engine run less.
+func planJSONFile() string   { return filepath.Join(guest.TmpDir(), "plan.json") }
+func planDigestFile() string { return filepath.Join(guest.TmpDir(), "plan.sha256") }
+
+// forgetPlan removes the saved plan and what is kept of it.
+func forgetPlan() error {
+	for _, name := range []string{planDigestFile(), planJSONFile(), filepath.Join(guest.WorkDir(), planFile)} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove an earlier plan: %w", err)
+		}
+	}
+	return nil
+}
+
+// showPlan is the saved plan as JSON.
+func (e engine) showPlan(ctx context.Context) ([]byte, error) {
+	digest, err := planDigest()
+	if err != nil {
+		return nil, err
+	}
+	if kept, err := os.ReadFile(planDigestFile()); err == nil && string(kept) == digest {
+		return os.ReadFile(planJSONFile())
+	}
+	// By way of a file, so that a large plan is in memory just once.
+	f, err := os.OpenFile(planJSONFile(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = e.output(ctx, f, "show", "-no-color", "-json", planFile)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(planDigestFile(), []byte(digest), 0o600); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(planJSONFile())
+}
+
+// planDigest is the saved plan's digest, as hex.
+func planDigest() (string, error) {
+	f, err := os.Open(filepath.Join(guest.WorkDir(), planFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no plan (%s): a plan must have succeeded in this session", planFile)
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}

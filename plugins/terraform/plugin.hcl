@@ -1,0 +1,9 @@
+name        = "terraform"
+version     = "0.1.0"
+description = "Provisions Terraform and OpenTofu templates"
+license     = "Apache-2.0"
+requests    = ["init", "parse", "plan", "apply", "graph"]
+programs    = ["terraform"]
+env         = ["TF_VAR_*", "TF_LOG", "CODER_*"]
+snapshot    = true
+keep_files  = ["terraform.tfstate", "errored.tfstate"]
