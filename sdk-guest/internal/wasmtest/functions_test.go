@@ -11,8 +11,18 @@ import (
 )
 
 // function is one of the host's functions.
-func (h *testHost) function(name string) api.GoModuleFunc {
-	f := map[string]func(m api.Memory, a []uint64) int64{
+func function(name string) api.GoModuleFunc {
+	return func(ctx context.Context, mod api.Module, stack []uint64) {
+		r := ctx.Value(hostKey{}).(*testHost).functions()[name](mod.Memory(), stack)
+		if name != abi.FuncExecRead {
+			r = int64(api.EncodeI32(int32(r)))
+		}
+		stack[0] = uint64(r)
+	}
+}
+
+func (h *testHost) functions() map[string]func(api.Memory, []uint64) int64 {
+	return map[string]func(m api.Memory, a []uint64) int64{
 		abi.FuncSessionInfo:  func(m api.Memory, a []uint64) int64 { return put(m, a[0], a[1], marshal(h.info)) },
 		abi.FuncLog:          func(m api.Memory, a []uint64) int64 { h.logs = append(h.logs, string(get(m, a[1], a[2]))); return 0 },
 		abi.FuncRespond:      func(m api.Memory, a []uint64) int64 { h.responses = append(h.responses, get(m, a[0], a[1])); return 0 },
@@ -28,14 +38,6 @@ func (h *testHost) function(name string) api.GoModuleFunc {
 		abi.FuncCacheRestore: func(api.Memory, []uint64) int64 { return 0 },
 		abi.FuncCacheSave:    func(api.Memory, []uint64) int64 { return 0 },
 		abi.FuncLastError:    func(m api.Memory, a []uint64) int64 { return put(m, a[0], a[1], []byte(h.lastError)) },
-	}[name]
-	return func(_ context.Context, mod api.Module, stack []uint64) {
-		r := f(mod.Memory(), stack)
-		if name != abi.FuncExecRead {
-			stack[0] = api.EncodeI32(int32(r))
-			return
-		}
-		stack[0] = uint64(r)
 	}
 }
 

@@ -20,31 +20,63 @@ import (
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
-// build compiles a plugin of this directory once per test run.
-var build = func() func(t *testing.T, name string) []byte {
-	var mu sync.Mutex
-	built := map[string][]byte{}
-	return func(t *testing.T, name string) []byte {
-		t.Helper()
-		mu.Lock()
-		defer mu.Unlock()
-		if b, ok := built[name]; ok {
-			return b
-		}
-		out := filepath.Join(t.TempDir(), name+".wasm")
-		cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags", "-s -w", "-o", out, "./"+name)
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build the plugin %s: %v\n%s", name, err, text)
-		}
-		b, err := os.ReadFile(out)
-		if err != nil {
+// memoryPages is the memory of an instance, in pages of 64 KiB: 256 MiB.
+const memoryPages = 4096
+
+// runtime holds the host's functions, which find their testHost in the context, and keeps what was compiled.
+var runtime = sync.OnceValues(func() (wazero.Runtime, error) {
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithMemoryLimitPages(memoryPages))
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r); err != nil {
+		return nil, err
+	}
+	b := r.NewHostModuleBuilder(abi.HostModule)
+	for _, f := range abi.Imports {
+		b.NewFunctionBuilder().WithGoModuleFunction(function(f.Name), valueTypes(f.Params), valueTypes(f.Results)).Export(f.Name)
+	}
+	_, err := b.Instantiate(ctx)
+	return r, err
+})
+
+// build builds a plugin of this directory.
+func build(t *testing.T, name string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), name+".wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags", "-s -w", "-o", out, "./"+name)
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the plugin %s: %v\n%s", name, err, text)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+var compiled struct {
+	sync.Mutex
+	probe wazero.CompiledModule
+}
+
+// compile compiles the probe, once.
+func compile(t *testing.T) (wazero.Runtime, wazero.CompiledModule) {
+	t.Helper()
+	r, err := runtime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled.Lock()
+	defer compiled.Unlock()
+	if compiled.probe == nil {
+		if compiled.probe, err = r.CompileModule(context.Background(), build(t, "probe")); err != nil {
 			t.Fatal(err)
 		}
-		built[name] = b
-		return b
 	}
-}()
+	return r, compiled.probe
+}
+
+type hostKey struct{}
 
 // testHost is the least that the SDK can run on.
 type testHost struct {
@@ -87,32 +119,22 @@ func newTestHost() *testHost {
 	return &testHost{info: &guestpb.SessionInfo{}, result: &guestpb.ExecResult{}, chmods: map[string]uint32{}, takes: func(int) int { return 1 << 20 }}
 }
 
-// start compiles, instantiates and initialises a plugin with at most that many pages of 64 KiB of memory.
-func start(t *testing.T, name string, h *testHost, pages uint32) *instance {
+// start makes an instance of the probe and initialises it.
+func start(t *testing.T, h *testHost) *instance {
 	t.Helper()
-	ctx := context.Background()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithMemoryLimitPages(pages).WithCompilationCache(cache))
-	t.Cleanup(func() { r.Close(ctx) })
-	wasi_snapshot_preview1.MustInstantiate(ctx, r)
-	b := r.NewHostModuleBuilder(abi.HostModule)
-	for _, f := range abi.Imports {
-		b.NewFunctionBuilder().WithGoModuleFunction(h.function(f.Name), valueTypes(f.Params), valueTypes(f.Results)).Export(f.Name)
-	}
-	if _, err := b.Instantiate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	r, probe := compile(t)
+	ctx := context.WithValue(context.Background(), hostKey{}, h)
 	work := t.TempDir()
-	mod, err := r.InstantiateWithConfig(ctx, build(t, name), wazero.NewModuleConfig().
+	mod, err := r.InstantiateModule(ctx, probe, wazero.NewModuleConfig().WithName("").
 		WithStartFunctions(abi.ExportInitialize).WithStderr(&h.stderr).WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().WithSysNanosleep().
 		WithFSConfig(wazero.NewFSConfig().WithDirMount(work, abi.WorkDir).WithDirMount(t.TempDir(), abi.TmpDir)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { mod.Close(ctx) })
 	return &instance{t: t, host: h, mod: mod, work: work}
 }
-
-var cache = wazero.NewCompilationCache()
 
 func valueTypes(ts []abi.ValueType) []api.ValueType {
 	out := make([]api.ValueType, len(ts))
@@ -123,7 +145,7 @@ func valueTypes(ts []abi.ValueType) []api.ValueType {
 }
 
 func (i *instance) call(name string, args ...uint64) (uint64, error) {
-	r, err := i.mod.ExportedFunction(name).Call(context.Background(), args...)
+	r, err := i.mod.ExportedFunction(name).Call(context.WithValue(context.Background(), hostKey{}, i.host), args...)
 	if err != nil || len(r) == 0 {
 		return 0, err
 	}

@@ -3,21 +3,16 @@ package wasmtest
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/tetratelabs/wazero"
-
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/proto/guestpb"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
-
-const pages256MiB = 4096
 
 // maxSmallest is what the smallest plugin may weigh, in bytes; it has 6.9 MB, of which 6.7 are Go's runtime and protobuf.
 const maxSmallest = 7_400_000
@@ -27,13 +22,7 @@ func TestModuleIsWhatTheABISays(t *testing.T) {
 	if len(b) > maxSmallest {
 		t.Errorf("the smallest plugin has %d bytes, and should have at most %d: which import became heavier?", len(b), maxSmallest)
 	}
-	ctx := context.Background()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer r.Close(ctx)
-	m, err := r.CompileModule(ctx, build(t, "probe"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, m := compile(t)
 	exports := m.ExportedFunctions()
 	for _, f := range abi.Exports {
 		d, ok := exports[f.Name]
@@ -64,7 +53,7 @@ func TestModuleIsWhatTheABISays(t *testing.T) {
 }
 
 func TestABIVersion(t *testing.T) {
-	i := start(t, "probe", newTestHost(), pages256MiB)
+	i := start(t, newTestHost())
 	if v, err := i.call(abi.ExportABIVersion); err != nil || v != abi.Version {
 		t.Errorf("provisor_abi_version() = %#x, %v; want %#x", v, err, abi.Version)
 	}
@@ -73,7 +62,7 @@ func TestABIVersion(t *testing.T) {
 func TestAllocRefusesWhatDoesNotFit(t *testing.T) {
 	h := newTestHost()
 	h.info.Limits = &guestpb.Limits{MemoryBytes: 256 << 20}
-	i := start(t, "probe", h, pages256MiB)
+	i := start(t, h)
 	for _, size := range []int32{-1, -1 << 31, 1<<31 - 1, 1<<30 + 1, 1 << 30, 256 << 20, 250 << 20} {
 		if ptr, err := i.call(abi.ExportAlloc, uint64(uint32(size))); err != nil || ptr != 0 {
 			t.Errorf("provisor_alloc(%d) = %d, %v; want 0", size, ptr, err)
@@ -88,7 +77,7 @@ func TestAllocRefusesWhatDoesNotFit(t *testing.T) {
 }
 
 func TestHandleRefusesForeignPointers(t *testing.T) {
-	i := start(t, "probe", newTestHost(), pages256MiB)
+	i := start(t, newTestHost())
 	ptr := i.put([]byte("xxxx"))
 	for name, args := range map[string][]uint64{
 		"not allocated": {ptr + 1, 3}, "too long": {ptr, 5}, "null": {0, 4}, "far": {1 << 31, 4},
@@ -104,7 +93,7 @@ func TestHandleRefusesForeignPointers(t *testing.T) {
 }
 
 func TestRequestSurvivesGarbageCollection(t *testing.T) {
-	i := start(t, "probe", newTestHost(), pages256MiB)
+	i := start(t, newTestHost())
 	state := bytes.Repeat([]byte("s"), 8<<20)
 	if got := i.plan("collect", state); string(got.GetPlan()) != "200 0" {
 		t.Errorf("answer %q, %q", got.GetPlan(), got.GetError())
@@ -114,7 +103,7 @@ func TestRequestSurvivesGarbageCollection(t *testing.T) {
 func TestLargeRequestFitsTwice(t *testing.T) {
 	h := newTestHost()
 	h.info.Limits = &guestpb.Limits{MemoryBytes: 256 << 20}
-	i := start(t, "probe", h, pages256MiB)
+	i := start(t, h)
 	state := bytes.Repeat([]byte("s"), 64<<20)
 	for range 2 {
 		if got := i.plan("panic", state); got.GetError() == "" {
@@ -124,7 +113,7 @@ func TestLargeRequestFitsTwice(t *testing.T) {
 }
 
 func TestPanic(t *testing.T) {
-	i := start(t, "probe", newTestHost(), pages256MiB)
+	i := start(t, newTestHost())
 	got := i.plan("panic", nil)
 	if want := "the plugin panicked in plan: on purpose"; got.GetError() != want {
 		t.Errorf("error %q, want %q", got.GetError(), want)
@@ -141,7 +130,7 @@ func TestSessionInfoLongerThanTheFirstBuffer(t *testing.T) {
 	h := newTestHost()
 	level := strings.Repeat("level", 1000)
 	h.info.Config = &pb.Config{ProvisionerLogLevel: level}
-	if got := start(t, "probe", h, pages256MiB).plan("info", nil); string(got.GetPlan()) != level {
+	if got := start(t, h).plan("info", nil); string(got.GetPlan()) != level {
 		t.Errorf("SessionInfo has %q", got.GetPlan())
 	}
 }
@@ -150,7 +139,7 @@ func TestOutput(t *testing.T) {
 	h := newTestHost()
 	h.output = []piece{{abi.Stdout, strings.Repeat("o", 100_000)}, {abi.Stderr, "why"}, {abi.TimedOut, ""}, {abi.Stdout, "end"}}
 	h.result = &guestpb.ExecResult{ExitCode: 3, KilledBy: strings.Repeat("k", 1000)}
-	got := start(t, "probe", h, pages256MiB).plan("output", nil)
+	got := start(t, h).plan("output", nil)
 	want := strings.Repeat("o", 100_000) + "end|why|exit status 3|" + h.result.GetKilledBy()
 	if string(got.GetPlan()) != want {
 		t.Errorf("got %.200q, error %q", got.GetPlan(), got.GetError())
@@ -164,14 +153,14 @@ func TestStdinIsFedInShortWrites(t *testing.T) {
 	h := newTestHost()
 	h.takes = func(call int) int { return 7000 * (call % 3) }
 	state := bytes.Repeat([]byte("0123456789"), 20_000)
-	got := start(t, "probe", h, pages256MiB).plan("stdin", state)
+	got := start(t, h).plan("stdin", state)
 	if !bytes.Equal(got.GetPlan(), state) {
 		t.Errorf("the program read %d bytes of %d, error %q", len(got.GetPlan()), len(state), got.GetError())
 	}
 }
 
 func TestHostErrorsCarryTheirText(t *testing.T) {
-	got := start(t, "probe", newTestHost(), pages256MiB).plan("denied", nil)
+	got := start(t, newTestHost()).plan("denied", nil)
 	if want := "run forbidden: the operator does not grant forbidden true true"; string(got.GetPlan()) != want {
 		t.Errorf("got %q, want %q", got.GetPlan(), want)
 	}
@@ -180,7 +169,7 @@ func TestHostErrorsCarryTheirText(t *testing.T) {
 func TestContextNoticesACancelByItself(t *testing.T) {
 	h := newTestHost()
 	h.canceled = func(calls int) bool { return calls > 5 }
-	got := start(t, "probe", h, pages256MiB).plan("cancel", nil)
+	got := start(t, h).plan("cancel", nil)
 	if want := "context canceled true"; string(got.GetPlan()) != want {
 		t.Errorf("got %q, want %q", got.GetPlan(), want)
 	}
@@ -192,7 +181,7 @@ func TestDeadlineOfThePluginsOwn(t *testing.T) {
 		h.output = append(h.output, piece{abi.TimedOut, ""})
 	}
 	h.result = &guestpb.ExecResult{ExitCode: -1, Signal: "interrupt"}
-	i := start(t, "probe", h, pages256MiB)
+	i := start(t, h)
 	got := i.plan("timeout", nil)
 	if want := "signal: interrupt true"; string(got.GetPlan()) != want {
 		t.Errorf("got %q, want %q", got.GetPlan(), want)
@@ -215,7 +204,7 @@ func TestExtractArchive(t *testing.T) {
 		w.Write([]byte(f.content))
 	}
 	w.Flush()
-	i := start(t, "probe", newTestHost(), pages256MiB)
+	i := start(t, newTestHost())
 	outside := filepath.Join(t.TempDir(), "outside")
 	if err := os.Mkdir(outside, 0o700); err != nil {
 		t.Fatal(err)
