@@ -16,8 +16,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -87,7 +85,7 @@ type extraction struct {
 
 func extract(found []*show.Resource, dotText []byte, o Options) (*pb.GraphComplete, error) {
 	if o.NewID == nil {
-		o.NewID = uuid.NewString
+		o.NewID = newUUID
 	}
 	if o.Warn == nil {
 		o.Warn = func(string) {}

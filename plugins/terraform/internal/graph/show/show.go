@@ -61,7 +61,7 @@ type Change struct {
 		AfterUnknown    json.RawMessage `json:"after_unknown"`
 		BeforeSensitive json.RawMessage `json:"before_sensitive"`
 		AfterSensitive  json.RawMessage `json:"after_sensitive"`
-		ReplacePaths    []any           `json:"replace_paths"`
+		ReplacePaths    json.RawMessage `json:"replace_paths"`
 	} `json:"change"`
 }
 
