@@ -70,8 +70,8 @@ type logger struct{ sink Sink }
 
 func (l logger) event(e *Event, line []byte) {
 	text := e.Message
-	if text == "" && e.Diagnostic == nil {
-		text = string(line) // JSON, but none of ours: nothing of it is lost
+	if text == "" && e.Level == "" {
+		text = string(line) // JSON, but no event of an engine: nothing of it is lost
 	}
 	l.text(l.level(e.Level), text)
 	if e.Diagnostic == nil {
