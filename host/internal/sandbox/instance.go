@@ -1,0 +1,270 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
+
+	"github.com/provisor/provisor/abi"
+)
+
+// InstanceConfig is what an instance gets.
+type InstanceConfig struct {
+	// Name is the plugin's name, for the host's log.
+	Name string
+	// Work and Tmp are what the instance sees as /work and /tmp. They are its owner's to close, after the instance.
+	Work, Tmp FS
+	Host      Host
+	// Stderr gets what the plugin writes to standard output and error. nil = the host's log, line by line.
+	Stderr io.Writer
+}
+
+// Instance is a running copy of a plugin, with a memory of its own. One goroutine at a time may call it.
+type Instance struct {
+	runtime *Runtime
+	log     *slog.Logger
+	module  api.Module
+	memory  *memory
+	host    Host
+	work    FS
+	tmp     FS
+	output  *output
+
+	// mu is held for each call: the guest has one stack and one memory.
+	mu sync.Mutex
+	// ctx is the context of the call that goes on, for what WASI calls without one.
+	ctx context.Context
+	// handling is set while provisor_handle runs: only then is there somebody to respond to.
+	handling  bool
+	responded bool
+	response  []byte
+	// lastError is the text behind the last errno.
+	lastError string
+	programs  programs
+	// spent is why the instance can't be called any more.
+	spent error
+}
+
+// Instantiate makes an instance: memory, files and the plugin's own _initialize. The end of ctx interrupts that; afterwards
+// it has no meaning.
+func (m *Module) Instantiate(ctx context.Context, c InstanceConfig) (_ *Instance, err error) {
+	if c.Work == nil || c.Tmp == nil || c.Host == nil {
+		return nil, errors.New("an instance needs its two directories and a host")
+	}
+	i, err := m.newInstance(c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, i.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	i.begin(ctx)
+	defer i.end()
+	if i.module, err = m.instantiate(i.guestContext(ctx), i); err != nil {
+		return nil, i.fail(ctx, err)
+	}
+	if i.module.ExportedFunction(abi.ExportInitialize) != nil {
+		if _, err := i.call(ctx, abi.ExportInitialize); err != nil {
+			return nil, i.fail(ctx, err)
+		}
+	}
+	version, err := i.call(ctx, abi.ExportABIVersion)
+	if err != nil {
+		return nil, i.fail(ctx, err)
+	}
+	if err := CheckVersion(version); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+func (m *Module) newInstance(c InstanceConfig) (*Instance, error) {
+	memory, err := newMemory(m.runtime.limits.MemoryBytes)
+	if err != nil {
+		return nil, err
+	}
+	log := m.runtime.log.With("plugin", c.Name)
+	return &Instance{
+		runtime:  m.runtime,
+		log:      log,
+		memory:   memory,
+		host:     c.Host,
+		work:     c.Work,
+		tmp:      c.Tmp,
+		output:   newOutput(c.Stderr, log, m.runtime.limits.OutputBytes),
+		programs: programs{limit: m.runtime.limits.OpenPrograms},
+	}, nil
+}
+
+// instantiate makes the module's memory, tables and globals; none of its code runs.
+func (m *Module) instantiate(ctx context.Context, i *Instance) (module api.Module, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("make an instance: %v", p)
+		}
+	}()
+	files := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(i.work, abi.WorkDir).(sysfs.FSConfig).WithSysFSMount(i.tmp, abi.TmpDir)
+	return m.runtime.engine.InstantiateModule(experimental.WithMemoryAllocator(ctx, i.memory), m.compiled, wazero.NewModuleConfig().
+		// Without a name, any number of instances of one module can exist side by side.
+		WithName("").
+		// The default is to call _start, which is not a part of the ABI.
+		WithStartFunctions().
+		WithFSConfig(files).
+		WithStdout(i.output).
+		WithStderr(i.output).
+		WithSysWalltime().
+		WithSysNanotime().
+		WithNanosleep(i.sleep).
+		WithOsyield(runtime.Gosched).
+		WithRandSource(rand.Reader))
+}
+
+// Handle has the plugin handle a serialized Request and returns its serialized Response. The end of ctx interrupts the plugin.
+// After an error, which is a *Failure, the instance can only be closed.
+func (i *Instance) Handle(ctx context.Context, request []byte) ([]byte, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.spent != nil {
+		return nil, &Failure{Kind: Spent, Text: "the instance is of no use any more: " + i.spent.Error()}
+	}
+	i.begin(ctx)
+	defer i.end()
+	if err := i.handle(ctx, request); err != nil {
+		return nil, i.fail(ctx, err)
+	}
+	return i.response, nil
+}
+
+func (i *Instance) handle(ctx context.Context, request []byte) error {
+	ptr, err := i.deliver(ctx, request)
+	if err != nil {
+		return err
+	}
+	i.handling = true
+	status, err := i.call(ctx, abi.ExportHandle, uint64(ptr), uint64(len(request)))
+	i.handling = false
+	switch {
+	case err != nil:
+		return err
+	case status != 0:
+		return &Failure{Kind: Status, Text: fmt.Sprintf("%s returned %d", abi.ExportHandle, int32(status))}
+	case !i.responded:
+		return &Failure{Kind: NoResponse, Text: abi.ExportHandle + " returned without an answer"}
+	}
+	return nil
+}
+
+// deliver writes the request into the guest's memory.
+func (i *Instance) deliver(ctx context.Context, request []byte) (ptr uint32, err error) {
+	if uint64(len(request)) > i.memory.limit() {
+		return 0, &Failure{Kind: Memory, Text: fmt.Sprintf("the request has %s, an instance's memory is limited to %s (setting %s)",
+			size(uint64(len(request))), size(i.memory.limit()), settingMemory)}
+	}
+	ptr, err = i.call(ctx, abi.ExportAlloc, uint64(len(request)))
+	if err != nil {
+		return 0, err
+	}
+	if ptr == 0 {
+		return 0, &Failure{Kind: Memory, Text: fmt.Sprintf("out of memory: it has no room for a request of %s; its memory is limited to %s (setting %s)",
+			size(uint64(len(request))), size(i.memory.limit()), settingMemory)}
+	}
+	if !i.module.Memory().Write(ptr, request) {
+		return 0, &Failure{Kind: Protocol, Text: fmt.Sprintf("%s(%d) returned %d, which is not inside its memory of %d bytes",
+			abi.ExportAlloc, len(request), ptr, i.module.Memory().Size())}
+	}
+	return ptr, nil
+}
+
+// call calls an export whose signature was checked. It is the only way into the guest.
+func (i *Instance) call(ctx context.Context, export string, params ...uint64) (result uint32, err error) {
+	results, err := i.module.ExportedFunction(export).Call(i.guestContext(ctx), params...)
+	if err != nil || len(results) == 0 {
+		return 0, err
+	}
+	return uint32(results[0]), nil
+}
+
+// begin prepares for calls into the guest on behalf of one request.
+func (i *Instance) begin(ctx context.Context) {
+	i.ctx = ctx
+	i.responded, i.response = false, nil
+	i.memory.refused = 0
+	i.output.begin(ctx)
+}
+
+func (i *Instance) end() {
+	i.handling = false
+	i.output.flush()
+	i.ctx = nil
+}
+
+// fail ends the instance's life and makes a *Failure of the error.
+func (i *Instance) fail(ctx context.Context, err error) *Failure {
+	var f *Failure
+	if !errors.As(err, &f) {
+		var stack string
+		f, stack = failed(ctx, err, i.memory)
+		if stack != "" {
+			i.log.Warn("the plugin failed", "kind", f.Kind.String(), "text", f.Text, "stack", stack)
+		}
+	}
+	i.spent = f
+	return f
+}
+
+// Close ends what the instance left: its programs, its open files, its memory. It can be repeated.
+func (i *Instance) Close(ctx context.Context) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.spent == nil {
+		i.spent = errors.New("it was closed")
+	}
+	err := i.programs.close()
+	if i.module != nil {
+		err = errors.Join(err, i.module.Close(ctx))
+		// An interruption that came just as a call returned has closed the module, but not what it holds.
+		if m, ok := i.module.(interface{ FailIfClosed() error }); ok {
+			_ = m.FailIfClosed()
+		}
+	}
+	i.memory.Free()
+	return err
+}
+
+// sleep is the guest's sleep. It ends with the call.
+func (i *Instance) sleep(ns int64) {
+	if ns <= 0 {
+		return
+	}
+	timer := time.NewTimer(time.Duration(ns))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-i.ctx.Done():
+	}
+}
+
+type instanceKey struct{}
+
+// guestContext is ctx with the instance in it, by which host functions know whom they serve.
+func (i *Instance) guestContext(ctx context.Context) context.Context {
+	return context.WithValue(ctx, instanceKey{}, i)
+}
+
+func instanceOf(ctx context.Context) *Instance {
+	i, _ := ctx.Value(instanceKey{}).(*Instance)
+	return i
+}

@@ -1,0 +1,81 @@
+package sandbox
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits bound a module and each instance of it. A zero field means its default.
+type Limits struct {
+	// MemoryBytes is the most linear memory of one instance.
+	MemoryBytes uint64
+	// ModuleBytes is the largest module.
+	ModuleBytes uint64
+	// CompileTime is how long compiling a module may take.
+	CompileTime time.Duration
+	// ResponseBytes is the largest serialized Response.
+	ResponseBytes uint64
+	// OutputBytes is how much of an instance's standard output and error goes to the host's log, for each call.
+	OutputBytes uint64
+	// OpenPrograms is how many handles of exec_start an instance may hold at once.
+	OpenPrograms int
+}
+
+// DefaultLimits are the limits of a Runtime that was given none.
+func DefaultLimits() Limits {
+	return Limits{
+		MemoryBytes:   256 << 20,
+		ModuleBytes:   128 << 20,
+		CompileTime:   2 * time.Minute,
+		ResponseBytes: 64 << 20,
+		OutputBytes:   1 << 20,
+		OpenPrograms:  32,
+	}
+}
+
+// The names of the settings, for messages that say which one to raise.
+const (
+	settingMemory       = "memory_bytes"
+	settingModule       = "module_bytes"
+	settingCompileTime  = "compile_time"
+	settingResponse     = "response_bytes"
+	settingOpenPrograms = "open_programs"
+)
+
+// wasmPage is the unit in which linear memory grows, in bytes.
+const wasmPage = 64 << 10
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	if l.MemoryBytes == 0 {
+		l.MemoryBytes = d.MemoryBytes
+	}
+	// 32-bit memory ends at 4 GiB, and comes in whole pages.
+	l.MemoryBytes = min(l.MemoryBytes, 4<<30) / wasmPage * wasmPage
+	if l.ModuleBytes == 0 {
+		l.ModuleBytes = d.ModuleBytes
+	}
+	if l.CompileTime == 0 {
+		l.CompileTime = d.CompileTime
+	}
+	if l.ResponseBytes == 0 {
+		l.ResponseBytes = d.ResponseBytes
+	}
+	if l.OutputBytes == 0 {
+		l.OutputBytes = d.OutputBytes
+	}
+	if l.OpenPrograms == 0 {
+		l.OpenPrograms = d.OpenPrograms
+	}
+	return l
+}
+
+// size writes a number of bytes for a person: "256 MiB".
+func size(bytes uint64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB"}
+	unit := 0
+	for bytes >= 10<<10 && bytes%(1<<10) == 0 && unit < len(units)-1 || bytes >= 100<<10 && unit < len(units)-1 {
+		bytes, unit = bytes>>10, unit+1
+	}
+	return fmt.Sprintf("%d %s", bytes, units[unit])
+}

@@ -1,0 +1,113 @@
+// Package sandbox runs plugins: it compiles a WebAssembly module, checks that it speaks the ABI, makes instances of it, calls them,
+// interrupts them, and closes them. It gives them the host's functions behind small interfaces and knows nothing of what they
+// are used for: no Terraform, no processes, no transport.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// Options of a Runtime. The zero value works.
+type Options struct {
+	// CacheDir holds compiled modules, which are machine code: whoever can write there is this process. Empty = no cache.
+	CacheDir string
+	// Limits bound each module and instance.
+	Limits Limits
+	// Log is the host's log. It gets what is none of a client's business: stack traces, a plugin's standard error, bad pointers.
+	// nil = none.
+	Log *slog.Logger
+}
+
+// Runtime compiles modules. Its methods, and those of its modules, may be called from several goroutines.
+type Runtime struct {
+	limits Limits
+	log    *slog.Logger
+	cache  wazero.CompilationCache
+	engine wazero.Runtime
+	// wasi are the functions of WASI by name, to check imports against.
+	wasi map[string]api.FunctionDefinition
+	// compiling counts compilations, also those that nobody waits for any more.
+	compiling sync.WaitGroup
+}
+
+// New returns a Runtime. It must be closed.
+func New(ctx context.Context, o Options) (_ *Runtime, err error) {
+	r := &Runtime{limits: o.Limits.withDefaults(), log: o.Log}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	config := wazero.NewRuntimeConfig().
+		// ABI 1 is these features, whatever a later wazero enables by itself.
+		WithCoreFeatures(api.CoreFeaturesV2).
+		// DWARF is a large parser for a stack trace that function names explain well enough.
+		WithDebugInfoEnabled(false)
+	config = interruptible(config)
+	if o.CacheDir != "" {
+		if r.cache, err = openCache(o.CacheDir); err != nil {
+			return nil, err
+		}
+		config = config.WithCompilationCache(r.cache)
+	}
+	r.engine = wazero.NewRuntimeWithConfig(ctx, config)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close(ctx))
+		}
+	}()
+	if err := r.provideWASI(ctx); err != nil {
+		return nil, fmt.Errorf("set up WASI: %w", err)
+	}
+	if err := provideHost(ctx, r.engine); err != nil {
+		return nil, fmt.Errorf("set up the host's functions: %w", err)
+	}
+	return r, nil
+}
+
+// Close frees the runtime and all that came of it, once compilations that are still going on have ended.
+func (r *Runtime) Close(ctx context.Context) error {
+	r.compiling.Wait()
+	err := r.engine.Close(ctx)
+	if r.cache != nil {
+		err = errors.Join(err, r.cache.Close(ctx))
+	}
+	return err
+}
+
+func (r *Runtime) provideWASI(ctx context.Context) error {
+	compiled, err := wasi_snapshot_preview1.NewBuilder(r.engine).Compile(ctx)
+	if err != nil {
+		return err
+	}
+	r.wasi = compiled.ExportedFunctions()
+	_, err = r.engine.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName(wasi_snapshot_preview1.ModuleName))
+	return err
+}
+
+// openCache opens the directory of compiled modules, and refuses one that others may write: they could have this process
+// execute anything.
+func openCache(dir string) (wazero.CompilationCache, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory for compiled plugins: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look at the directory for compiled plugins: %w", err)
+	}
+	if err := onlyOursToWrite(info); err != nil {
+		return nil, fmt.Errorf("the directory for compiled plugins, %s, %w: remove it, or name another", dir, err)
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the directory for compiled plugins: %w", err)
+	}
+	return cache, nil
+}

@@ -1,0 +1,104 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tetratelabs/wazero/experimental/sysfs"
+
+	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/wasmtest"
+	"github.com/provisor/provisor/proto/guestpb"
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// fakeHost is a Host that records.
+type fakeHost struct {
+	info     []byte
+	logs     []string
+	canceled atomic.Bool
+	process  Process
+	started  []*guestpb.ExecRequest
+	startErr error
+	cache    map[string]bool
+	saved    []*guestpb.CacheSave
+}
+
+func (h *fakeHost) SessionInfo() []byte { return h.info }
+func (h *fakeHost) Log(level pb.LogLevel, text string) error {
+	h.logs = append(h.logs, level.String()+" "+text)
+	return nil
+}
+func (h *fakeHost) Canceled() bool { return h.canceled.Load() }
+func (h *fakeHost) Start(req *guestpb.ExecRequest) (Process, error) {
+	if h.startErr != nil {
+		return nil, h.startErr
+	}
+	h.started = append(h.started, req)
+	return h.process, nil
+}
+func (h *fakeHost) CacheRestore(key string) (bool, error) { return h.cache[key], nil }
+func (h *fakeHost) CacheSave(req *guestpb.CacheSave) error {
+	h.saved = append(h.saved, req)
+	return nil
+}
+
+func newRuntime(t *testing.T, o Options) *Runtime {
+	t.Helper()
+	r, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func newInstance(t *testing.T, r *Runtime, wasm []byte, h Host) *Instance {
+	t.Helper()
+	m, err := r.Compile(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := m.Instantiate(t.Context(), InstanceConfig{Name: "test", Work: sysfs.DirFS(t.TempDir()), Tmp: sysfs.DirFS(t.TempDir()), Host: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := i.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return i
+}
+
+func TestHandle(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	i := newInstance(t, newRuntime(t, Options{}), p.Handled(p.Respond("hello")), &fakeHost{})
+	for range 2 {
+		got, err := i.Handle(t.Context(), []byte("request"))
+		if err != nil || string(got) != "hello" {
+			t.Fatalf("got %q, %v", got, err)
+		}
+	}
+}
+
+func TestLoopIsInterrupted(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	i := newInstance(t, newRuntime(t, Options{}), p.Handled(wasmtest.Loop(wasmtest.Br(0)), wasmtest.I32Const(0)), &fakeHost{})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := i.Handle(ctx, nil)
+	var f *Failure
+	if !errors.As(err, &f) || f.Kind != Deadline || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+var _ = abi.Version
