@@ -10,11 +10,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 )
 
 // ArchiveLimits bound what an archive may hold. Zero fields are the defaults.
 type ArchiveLimits struct {
-	// Entries counts all of them, those that are skipped too. Default 20,000.
+	// Entries counts all of them, those that are skipped too, and directories that are only implied. Default 20,000.
 	Entries int
 	// FileBytes is the size of one file. Default 64 MiB.
 	FileBytes int64
@@ -86,7 +87,7 @@ func walkArchive(ctx context.Context, archive []byte, o ArchiveOptions, x *extra
 	if x == nil {
 		warn = func(string) {}
 	}
-	usage := archiveUsage{limits: o.Limits}
+	usage := archiveUsage{limits: o.Limits, parents: map[string]bool{}}
 	for end := 0; ; end = r.at {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
@@ -100,7 +101,7 @@ func walkArchive(ctx context.Context, archive []byte, o ArchiveOptions, x *extra
 		}
 		name, keep, err := selectEntry(h, o.Skip, warn)
 		if err == nil {
-			err = usage.add(h)
+			err = usage.add(name, h)
 		}
 		if err != nil {
 			return err
@@ -113,32 +114,38 @@ func walkArchive(ctx context.Context, archive []byte, o ArchiveOptions, x *extra
 			_, err = io.Copy(io.Discard, tr)
 		}
 		if err != nil {
-			return fmt.Errorf("%q: %w", h.Name, r.explain(err))
+			return fmt.Errorf("%s: %w", quote(h.Name), r.explain(err))
 		}
 	}
 }
+
+// maxNameBytes is the longest name of an entry: Linux takes no longer path.
+const maxNameBytes = 4096
 
 // selectEntry returns the entry's name below the directory, and whether it is to be extracted.
 func selectEntry(h *tar.Header, skip func(string) (string, bool), warn func(string)) (name string, keep bool, err error) {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return "", false, nil
 	}
+	if len(h.Name) > maxNameBytes {
+		return "", false, fmt.Errorf("the name %s has %d bytes, and the limit is %d bytes", quote(h.Name), len(h.Name), maxNameBytes)
+	}
 	name = path.Clean(h.Name)
 	if h.Name == "" || !filepath.IsLocal(filepath.FromSlash(name)) {
-		return "", false, fmt.Errorf("refusing to extract to non-local path %q", h.Name)
+		return "", false, fmt.Errorf("refusing to extract to non-local path %s", quote(h.Name))
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse, tar.TypeDir:
 	default:
-		warn(fmt.Sprintf("The template archive's entry %q is left out: it is %s, and only files and directories are extracted", h.Name, kindOf(h)))
-		return "", false, nil
+		warn(fmt.Sprintf("The template archive's entry %s is left out: it is %s, and only files and directories are extracted", quote(h.Name), kindOf(h)))
+		return name, false, nil
 	}
 	if skip != nil {
 		if reason, leaveOut := skip(name); leaveOut {
 			if reason != "" {
-				warn(fmt.Sprintf("The template archive's entry %q is left out: %s", h.Name, reason))
+				warn(fmt.Sprintf("The template archive's entry %s is left out: %s", quote(h.Name), reason))
 			}
-			return "", false, nil
+			return name, false, nil
 		}
 	}
 	return name, true, nil
@@ -147,9 +154,9 @@ func selectEntry(h *tar.Header, skip func(string) (string, bool), warn func(stri
 func kindOf(h *tar.Header) string {
 	switch h.Typeflag {
 	case tar.TypeSymlink:
-		return fmt.Sprintf("a symbolic link to %q", h.Linkname)
+		return fmt.Sprintf("a symbolic link to %s", quote(h.Linkname))
 	case tar.TypeLink:
-		return fmt.Sprintf("a hard link to %q", h.Linkname)
+		return fmt.Sprintf("a hard link to %s", quote(h.Linkname))
 	case tar.TypeChar, tar.TypeBlock:
 		return "a device"
 	case tar.TypeFifo:
@@ -163,21 +170,38 @@ type archiveUsage struct {
 	limits  ArchiveLimits
 	entries int
 	bytes   int64
+	parents map[string]bool
 }
 
-func (u *archiveUsage) add(h *tar.Header) error {
+func (u *archiveUsage) add(name string, h *tar.Header) error {
 	u.entries++
+	if h.Typeflag == tar.TypeDir {
+		u.parents[name] = true
+	}
+	for dir := path.Dir(name); dir != "." && dir != "/" && !u.parents[dir] && u.entries <= u.limits.Entries; dir = path.Dir(dir) {
+		u.parents[dir] = true
+		u.entries++
+	}
 	if u.entries > u.limits.Entries {
-		return fmt.Errorf("%q is entry number %d, and the limit is %d entries", h.Name, u.entries, u.limits.Entries)
+		return fmt.Errorf("with %s there are more than %d entries (directories that are only implied count), which is the limit", quote(h.Name), u.limits.Entries)
 	}
 	if h.Size > u.limits.FileBytes {
-		return fmt.Errorf("%q has %d bytes, and the limit for one file is %d bytes", h.Name, h.Size, u.limits.FileBytes)
+		return fmt.Errorf("%s has %d bytes, and the limit for one file is %d bytes", quote(h.Name), h.Size, u.limits.FileBytes)
 	}
 	u.bytes += h.Size
 	if u.bytes > u.limits.TotalBytes {
-		return fmt.Errorf("with %q the files have %d bytes together, and the limit is %d bytes", h.Name, u.bytes, u.limits.TotalBytes)
+		return fmt.Errorf("with %s the files have %d bytes together, and the limit is %d bytes", quote(h.Name), u.bytes, u.limits.TotalBytes)
 	}
 	return nil
+}
+
+// quote writes a name from the archive, which may be of any length and hold any bytes.
+func quote(name string) string {
+	const most = 512
+	if len(name) > most {
+		return strconv.Quote(name[:most]) + "..."
+	}
+	return strconv.Quote(name)
 }
 
 // archiveReader reads an archive and knows how far it got.
@@ -280,7 +304,7 @@ func (x *extractor) makeDir(name string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		err = os.Mkdir(p, 0o700)
 	case err == nil && !info.IsDir():
-		err = fmt.Errorf("a file has the name of the directory %q", name)
+		err = fmt.Errorf("a file has the name of the directory %s", quote(name))
 	}
 	if err == nil {
 		x.dirs[name] = true

@@ -191,8 +191,13 @@ func TestExtractArchiveRefuses(t *testing.T) {
 		"long name, then closing": {archive: append(slices.Clone(long[:1024]), make([]byte, 1024)...), want: "the archive is cut"},
 		"too many entries": {
 			archive: archive(t, file("a", ""), file("b", ""), link(tar.TypeSymlink, "c", "a"), file("d", "")), limits: limits,
-			want: `"d" is entry number 4, and the limit is 3 entries`,
+			want: `with "d" there are more than 3 entries`,
 		},
+		"deep name": {
+			archive: archive(t, file(strings.Repeat("d/", 1000)+"x", "")), limits: guest.ArchiveLimits{Entries: 1000},
+			want: "there are more than 1000 entries",
+		},
+		"long name":       {archive: archive(t, file(strings.Repeat("d/", 100_000)+"x", "")), want: "has 200001 bytes, and the limit is 4096 bytes"},
 		"big file":        {archive: archive(t, file("a", "12345678901")), limits: limits, want: `"a" has 11 bytes, and the limit for one file is 10 bytes`},
 		"big altogether":  {archive: archive(t, file("a", "1234567890"), file("b", "123456")), limits: limits, want: `with "b" the files have 16 bytes together, and the limit is 15 bytes`},
 		"sparse bomb":     {archive: sparse(t, 1<<40), want: "the limit for one file is"},
