@@ -34,6 +34,9 @@ type engine struct {
 	version string
 }
 
+// engineName is the name of the session's engine, or empty if the host does not know it.
+func engineName() string { return guest.SessionInfo().GetEngines()[program].GetName() }
+
 // currentEngine is the session's engine, or an error that says that it is too old.
 func currentEngine() (engine, error) {
 	info := guest.SessionInfo().GetEngines()[program]

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
 
+	"github.com/provisor/provisor/plugins/terraform/internal/config"
+	"github.com/provisor/provisor/plugins/terraform/internal/modules"
 	"github.com/provisor/provisor/plugins/terraform/internal/timings"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 	guest "github.com/provisor/provisor/sdk-guest"
@@ -30,11 +26,8 @@ func (provisioner) Init(ctx context.Context, req *pb.InitRequest) *pb.InitComple
 	err := extract(ctx, req.GetTemplateSourceArchive())
 	complete.Error = failure("", err)
 	if err == nil {
-		err = initialize(ctx, req, recorder)
+		err = initialize(ctx, req, recorder, complete)
 		complete.Error = failure(stageInit, err)
-	}
-	if err == nil {
-		addModules(complete, req.GetOmitModuleFiles())
 	}
 	complete.Timings = recorder.Finish(err != nil)
 	return complete
@@ -57,68 +50,47 @@ func extract(ctx context.Context, archive []byte) error {
 	return err
 }
 
-// leftOut collects what an archive has and a template must not bring: a state comes from the request or not at all, and
-// what an init installs comes from this init.
+// leftOut collects what a template must not bring.
 type leftOut struct {
-	names []string
-	seen  map[string]bool
+	reasons map[string]string
+	names   []string
 }
 
+// skip leaves out an entry and everything below it; a directory counts once, however many files it has.
 func (l *leftOut) skip(name string) (reason string, skip bool) {
-	// A whole directory is one entry here, however many files it has.
-	for at := 0; at < len(name); {
-		end := len(name)
-		if slash := strings.IndexByte(name[at:], '/'); slash >= 0 {
-			end = at + slash
+	for end := range len(name) + 1 {
+		if end < len(name) && name[end] != '/' {
+			continue
 		}
-		if belongsToEngine(name[at:end], end < len(name)) {
-			l.add(name[:end])
-			return "", true
+		reason, skip := config.LeftOut(name[:end])
+		if !skip {
+			continue
 		}
-		at = end + 1
+		if l.reasons == nil {
+			l.reasons = make(map[string]string)
+		}
+		if _, known := l.reasons[name[:end]]; !known {
+			l.reasons[name[:end]] = reason
+			l.names = append(l.names, name[:end])
+		}
+		return "", true
 	}
 	return "", false
 }
 
-// belongsToEngine reports whether an entry of that base name is the engine's to make. What is below a directory is not a
-// state or a plan, whatever the directory's name is.
-func belongsToEngine(base string, isDir bool) bool {
-	if base == dataDir {
-		return true
-	}
-	if isDir {
-		return strings.HasPrefix(base, "terraform.tfstate")
-	}
-	return strings.HasPrefix(base, "terraform.tfstate") || base == "errored.tfstate" || path.Ext(base) == ".tfplan"
-}
-
-func (l *leftOut) add(name string) {
-	if l.seen == nil {
-		l.seen = make(map[string]bool)
-	}
-	if !l.seen[name] {
-		l.seen[name] = true
-		l.names = append(l.names, name)
-	}
-}
-
 func (l *leftOut) warn() {
 	for _, name := range l.names {
-		why := "a template can't bring a state or a plan: they come with the request"
-		if path.Base(name) == dataDir {
-			why = "a template can't bring installed modules and providers: they are installed for each session"
-		}
-		guest.Warn(fmt.Sprintf("The template archive's entry %q is left out: %s", name, why))
+		guest.Warn(fmt.Sprintf("The template archive's entry %q is left out: %s", name, l.reasons[name]))
 	}
 }
 
 // initialize runs the engine's init on the extracted template.
-func initialize(ctx context.Context, req *pb.InitRequest, recorder *timings.Recorder) error {
+func initialize(ctx context.Context, req *pb.InitRequest, recorder *timings.Recorder, complete *pb.InitComplete) error {
 	e, err := currentEngine()
 	if err != nil {
 		return err
 	}
-	if err := overrideBackend(); err != nil {
+	if err := keepStateLocal(e.name); err != nil {
 		return err
 	}
 	lock, err := readLock()
@@ -131,7 +103,23 @@ func initialize(ctx context.Context, req *pb.InitRequest, recorder *timings.Reco
 		return err
 	}
 	reuse.save()
-	return checkLock(lock)
+	if err := checkLock(lock); err != nil {
+		return err
+	}
+	return addModules(complete, req.GetOmitModuleFiles())
+}
+
+// keepStateLocal makes the engine keep its state where this plugin looks for it, whatever backend the template has.
+func keepStateLocal(engine string) error {
+	override, err := config.LocalState(guest.WorkDir(), engine)
+	if err != nil || override == nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(guest.WorkDir(), override.Name), override.Content, 0o600); err != nil {
+		return fmt.Errorf("override the template's backend: %w", err)
+	}
+	guest.Warn(override.Warning)
+	return nil
 }
 
 func (e engine) init(ctx context.Context, recorder *timings.Recorder) error {
@@ -146,78 +134,11 @@ func (e engine) init(ctx context.Context, recorder *timings.Recorder) error {
 	return e.stream(ctx, recorder.Observe, nil, args...)
 }
 
-// readLock is the lock file's content, or nil if there is none.
-func readLock() ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(guest.WorkDir(), lockFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// addModules tells which modules the engine installed, and packs them.
+func addModules(complete *pb.InitComplete, omitFiles bool) (err error) {
+	complete.Modules = modules.List(guest.WorkDir())
+	if !omitFiles {
+		complete.ModuleFiles, err = modules.Archive(guest.WorkDir(), modules.Options{Mode: guest.Mode, Warn: guest.Warn})
 	}
-	if err == nil && b == nil {
-		b = []byte{}
-	}
-	return b, err
-}
-
-// checkLock warns where init had to change the lock file that the template brought: the next session will have to as well.
-func checkLock(brought []byte) error {
-	if brought == nil {
-		return nil
-	}
-	now, err := readLock()
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(brought, now) {
-		guest.Warn(lockFile + " is a part of the template, and init had to change it: it does not lock all of the template's providers for this platform. " +
-			"To lock them for every platform, run \"terraform providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_amd64 -platform=darwin_arm64 -platform=windows_amd64\" " +
-			"in the template's directory, and add the file it writes to the template")
-	}
-	return nil
-}
-
-// reuse is the cache entry of a template version. Without a key there is none.
-type reuse struct {
-	key      string
-	restored bool
-}
-
-// reuseFor is the cache entry of this session's template version, if the client wants it kept. The archive is a part of
-// the key, since a client can say any id with any archive.
-func reuseFor(archive []byte) *reuse {
-	c := guest.SessionInfo().GetConfig()
-	if !c.GetExpReuseTerraformWorkspace() || c.GetTemplateId() == "" || c.GetTemplateVersionId() == "" {
-		return &reuse{}
-	}
-	return &reuse{key: fmt.Sprintf("%q %q %x", c.GetTemplateId(), c.GetTemplateVersionId(), sha256.Sum256(archive))}
-}
-
-// restore brings back what an earlier init made. Without it, init makes it anew: a cache that fails costs time only.
-func (r *reuse) restore() {
-	if r.key == "" {
-		return
-	}
-	restored, err := guest.CacheRestore(r.key)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	r.restored = restored && err == nil
-}
-
-// save keeps what init made, unless it was restored.
-func (r *reuse) save() {
-	if r.key == "" || r.restored {
-		return
-	}
-	var made []string
-	for _, name := range []string{dataDir, lockFile} {
-		if _, err := os.Lstat(filepath.Join(guest.WorkDir(), name)); err == nil {
-			made = append(made, name)
-		}
-	}
-	if len(made) == 0 {
-		return
-	}
-	if err := guest.CacheSave(r.key, made...); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
+	return err
 }

@@ -12,11 +12,12 @@ var engines = []string{terraform, openTofu}
 
 const lifecycleTemplate = `
 variable "greeting" { type = string }
+variable "list" { type = list(string) }
 resource "terraform_data" "a" { input = var.greeting }
 resource "terraform_data" "b" {
-  count      = 2
+  count      = length(var.list)
   depends_on = [terraform_data.a]
-  provisioner "local-exec" { command = "./hello.sh ${count.index}" }
+  provisioner "local-exec" { command = "./hello.sh ${var.list[count.index]}" }
 }
 module "m" { source = "./m" }
 `
@@ -32,7 +33,7 @@ func TestLifecycle(t *testing.T) {
 				t.Fatal(init.GetError(), s.LogText())
 			}
 			plan := s.Plan(&pb.PlanRequest{VariableValues: []*pb.VariableValue{
-				{Name: "greeting", Value: `a "quoted" ${text}`},
+				{Name: "greeting", Value: `a "quoted" ${text}`}, {Name: "list", Value: `["x", "y"]`},
 			}})
 			if plan.GetError() != "" {
 				t.Fatal(plan.GetError(), s.LogText())
@@ -42,7 +43,7 @@ func TestLifecycle(t *testing.T) {
 			if apply.GetError() != "" {
 				t.Fatal(apply.GetError(), s.LogText())
 			}
-			if !strings.Contains(s.LogText(), "(local-exec): hello 1\n") {
+			if !strings.Contains(s.LogText(), "(local-exec): hello y\n") {
 				t.Errorf("the script's output is not in the logs:\n%s", s.LogText())
 			}
 			if !strings.Contains(string(apply.GetState()), `"a \"quoted\" ${text}"`) {

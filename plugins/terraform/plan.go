@@ -11,8 +11,6 @@ import (
 
 	"github.com/provisor/provisor/plugins/terraform/internal/enginelog"
 	"github.com/provisor/provisor/plugins/terraform/internal/environ"
-	"github.com/provisor/provisor/plugins/terraform/internal/graph"
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	"github.com/provisor/provisor/plugins/terraform/internal/timings"
 	"github.com/provisor/provisor/plugins/terraform/internal/variables"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -58,21 +56,7 @@ func plan(ctx context.Context, req *pb.PlanRequest, recorder *timings.Recorder, 
 	if err != nil {
 		return err
 	}
-	return describe(complete)
-}
-
-// describe adds what the plan's JSON tells.
-func describe(complete *pb.PlanComplete) error {
-	planned, err := show.ReadPlan(complete.GetPlan())
-	if err != nil {
-		return err
-	}
-	totals, err := graph.PlanTotals(planned)
-	if err != nil {
-		return err
-	}
-	complete.DailyCost, complete.AiTaskCount = totals.DailyCost, totals.AITasks
-	return nil
+	return e.describe(ctx, req.GetMetadata(), complete)
 }
 
 // plan runs the engine's plan.
