@@ -30,8 +30,10 @@ type programs struct {
 type program struct {
 	Process
 	owner *programs
-	// ended is closed when the plugin has seen the end of the program's output, or of the program.
+	// ended is closed when the plugin has seen the end of the program's output, or of the program; done when the program and its tree
+	// are gone, whatever the plugin does (nil where the process can't say).
 	ended chan struct{}
+	done  <-chan struct{}
 	once  sync.Once
 }
 
@@ -73,6 +75,9 @@ func (w *work) launch(granted Program, c Command) (Process, error) {
 		return nil, err
 	}
 	p := &program{Process: process, owner: ps, ended: make(chan struct{})}
+	if d, ok := process.(interface{ Done() <-chan struct{} }); ok {
+		p.done = d.Done()
+	}
 	if ps.open == nil {
 		ps.open = make(map[*program]bool)
 	}

@@ -54,6 +54,7 @@ func (w *work) exited(running []*program) bool {
 	for _, p := range running {
 		select {
 		case <-p.ended:
+		case <-p.done:
 		case <-w.handled:
 			return true
 		case <-timeout.C:

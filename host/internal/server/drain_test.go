@@ -1,0 +1,83 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/provisor/provisor/host/client"
+)
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	r := start(t, Options{DrainTimeout: time.Minute}, echo)
+	c := r.dial(t, client.Options{})
+	s, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	configure(t, s)
+	h := grpc_health_v1.NewHealthClient(plainConn(t, r))
+	r.stop()
+
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		resp, err := h.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Status == grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("health is %s, want NOT_SERVING", resp.Status)
+		}
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		late, err := c.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = late.Recv(); status.Code(err) == codes.Unavailable {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a new session: %v, want UNAVAILABLE", err)
+		}
+	}
+	// The session that was open goes on.
+	configure(t, s)
+	select {
+	case <-r.done:
+		t.Fatal("the server ended while a session was open")
+	default:
+	}
+	if err := s.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want a clean end", err)
+	}
+	<-r.done
+}
+
+func TestDrainTimeoutCancels(t *testing.T) {
+	t.Parallel()
+	r := start(t, Options{DrainTimeout: 50 * time.Millisecond}, wait)
+	s := r.open(t, client.Options{})
+	if err := s.Cancel(); err != nil {
+		t.Fatal(err)
+	}
+	for r.streams.count() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	r.stop()
+	if _, err := s.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("got %v, want UNAVAILABLE", err)
+	}
+	<-r.done
+}

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/provisor/provisor/host/internal/server/endpoint"
+	"github.com/provisor/provisor/host/internal/session"
+	"github.com/provisor/provisor/host/internal/tenant"
+)
+
+// Session serves one session on behalf of the tenant. A *session.Violation ends the stream with its code.
+type Session func(ctx context.Context, t tenant.Tenant, s session.Stream) error
+
+// Options say where and to whom a server listens. The zero value listens on the user's own unix socket.
+type Options struct {
+	// Listen is unix:PATH or HOST:PORT; empty = the user's default socket.
+	Listen string
+	// TokenFile holds the hashes of the bearer tokens that open sessions; empty = none is asked for.
+	TokenFile string
+	// TLSCert and TLSKey are the server's certificate and key in PEM files; ClientCA those that sign clients' certificates.
+	TLSCert, TLSKey, ClientCA string
+	// Insecure lets anybody who reaches the TCP port open sessions, which is to run code.
+	Insecure bool
+	// MaxMessage is the largest message from a client in bytes. 0 = 64 MiB.
+	MaxMessage int
+	// Keepalive is the time within which a client that has vanished is noticed. 0 = 30 seconds, the least is 2.
+	Keepalive time.Duration
+	// StreamsPerConnection limits the open streams of one connection. 0 = 100.
+	StreamsPerConnection uint32
+	// Streams limits the open sessions of the server. 0 = 10,000.
+	Streams int
+	// DrainTimeout is how long running sessions may go on once the server is to end. 0 = they are canceled at once.
+	DrainTimeout time.Duration
+	// Log is the daemon's log; nil = none.
+	Log *slog.Logger
+}
+
+// The defaults of Options.
+const (
+	DefaultMaxMessage           = 64 << 20
+	DefaultKeepalive            = 30 * time.Second
+	DefaultStreamsPerConnection = 100
+	DefaultStreams              = 10_000
+)
+
+// minKeepalive is what gRPC can do: a ping every second at most, and a second for the answer.
+const minKeepalive = 2 * time.Second
+
+// The names of the settings, for messages that say which one to raise.
+const (
+	settingMaxMessage = "max_message"
+	settingStreams    = "max_streams"
+)
+
+func (o Options) withDefaults() Options {
+	if o.MaxMessage == 0 {
+		o.MaxMessage = DefaultMaxMessage
+	}
+	if o.Keepalive == 0 {
+		o.Keepalive = DefaultKeepalive
+	}
+	o.Keepalive = max(o.Keepalive, minKeepalive)
+	if o.StreamsPerConnection == 0 {
+		o.StreamsPerConnection = DefaultStreamsPerConnection
+	}
+	if o.Streams == 0 {
+		o.Streams = DefaultStreams
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// errOpen: anybody could run code here.
+var errOpen = errors.New("whoever can open a session can run programs on this machine, and this address is open to others: " +
+	"give a token file, or a TLS certificate with a client CA, or say that it may be insecure")
+
+// check says what is wrong with the options for that endpoint.
+func (o Options) check(e endpoint.Endpoint) error {
+	switch {
+	case (o.TLSCert == "") != (o.TLSKey == ""):
+		return errors.New("a TLS certificate and its key go together: give both")
+	case o.ClientCA != "" && o.TLSCert == "":
+		return errors.New("a client CA needs the server to have a TLS certificate and key itself")
+	case e.Network == "tcp" && o.TokenFile == "" && o.ClientCA == "" && !o.Insecure:
+		return fmt.Errorf("listen on %s: %w", e, errOpen)
+	}
+	return nil
+}
+
+// tls is the configuration of TLS, or nil without a certificate.
+func (o Options) tls() (*tls.Config, error) {
+	if o.TLSCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("read the TLS certificate %s and its key %s: %w", o.TLSCert, o.TLSKey, err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if o.ClientCA == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(o.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("read the client CA: %w", err)
+	}
+	c.ClientCAs = x509.NewCertPool()
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read the client CA %s: no certificate in PEM form is in it", o.ClientCA)
+	}
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	return c, nil
+}
