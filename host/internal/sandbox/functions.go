@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/abi"
@@ -73,7 +72,7 @@ func (c hostCall) chmod() (int64, error) {
 	if bits&^uint32(fs.ModePerm) != 0 {
 		return 0, invalid("%#o is more than permission bits", bits)
 	}
-	return 0, fileError("chmod", name, dir.Chmod(name, fs.FileMode(bits)))
+	return 0, dir.SetMode(name, fs.FileMode(bits))
 }
 
 func (c hostCall) mode() (int64, error) {
@@ -81,8 +80,8 @@ func (c hostCall) mode() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	stat, errno := dir.Stat(name)
-	return int64(stat.Mode.Perm()), fileError("mode", name, errno)
+	bits, err := dir.Mode(name)
+	return int64(bits.Perm()), err
 }
 
 // path splits the path at (args[arg], args[arg+1]) into the directory that holds it and its name therein. Paths are
@@ -105,21 +104,6 @@ func (c hostCall) path(arg int) (dir FS, name string, err error) {
 		}
 	}
 	return nil, "", invalid("the path %q is neither under %s nor under %s", text, abi.WorkDir, abi.TmpDir)
-}
-
-func fileError(what, name string, e experimentalsys.Errno) error {
-	errno := abi.IO
-	switch e {
-	case 0:
-		return nil
-	case experimentalsys.ENOENT, experimentalsys.ENOTDIR:
-		errno = abi.NotFound
-	case experimentalsys.EACCES, experimentalsys.EPERM, experimentalsys.EROFS:
-		errno = abi.Denied
-	case experimentalsys.EINVAL, experimentalsys.ELOOP, experimentalsys.ENAMETOOLONG:
-		errno = abi.Invalid
-	}
-	return withErrno(errno, "%s %q: %v", what, name, e)
 }
 
 func (c hostCall) cacheRestore() (int64, error) {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"io/fs"
 	"time"
 
 	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
@@ -41,5 +42,10 @@ type Process interface {
 	Close() error
 }
 
-// FS is a directory that an instance sees. Its Chmod and Stat also serve the ABI's chmod and mode, which WASI lacks.
-type FS = experimentalsys.FS
+// FS is a directory that an instance sees: what WASI asks of it, and the two calls of the ABI that WASI lacks.
+type FS interface {
+	experimentalsys.FS
+	// SetMode sets permission bits, Mode reads them. Names are relative, "." is the directory itself.
+	SetMode(name string, mode fs.FileMode) error
+	Mode(name string) (fs.FileMode, error)
+}

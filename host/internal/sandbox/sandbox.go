@@ -72,6 +72,9 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	return r, nil
 }
 
+// Limits are the limits that hold, with defaults filled in.
+func (r *Runtime) Limits() Limits { return r.limits }
+
 // Close frees the runtime and all that came of it, once compilations that are still going on have ended.
 func (r *Runtime) Close(ctx context.Context) error {
 	r.compiling.Wait()

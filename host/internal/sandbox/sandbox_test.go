@@ -3,10 +3,14 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 
 	"github.com/provisor/provisor/abi"
@@ -46,6 +50,31 @@ func (h *fakeHost) CacheSave(req *guestpb.CacheSave) error {
 	return nil
 }
 
+// dirFS is a directory without any jail, for tests that don't try to leave it.
+type dirFS struct {
+	experimentalsys.FS
+	root string
+}
+
+func newDirFS(t *testing.T) FS {
+	dir := t.TempDir()
+	return dirFS{sysfs.DirFS(dir), dir}
+}
+
+func (d dirFS) SetMode(name string, mode fs.FileMode) error {
+	return os.Chmod(filepath.Join(d.root, name), mode)
+}
+
+func (d dirFS) Mode(name string) (fs.FileMode, error) {
+	info, err := os.Stat(filepath.Join(d.root, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, abi.NotFound
+	} else if err != nil {
+		return 0, err
+	}
+	return info.Mode().Perm(), nil
+}
+
 func newRuntime(t *testing.T, o Options) *Runtime {
 	t.Helper()
 	r, err := New(t.Context(), o)
@@ -66,7 +95,7 @@ func newInstance(t *testing.T, r *Runtime, wasm []byte, h Host) *Instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := m.Instantiate(t.Context(), InstanceConfig{Name: "test", Work: sysfs.DirFS(t.TempDir()), Tmp: sysfs.DirFS(t.TempDir()), Host: h})
+	i, err := m.Instantiate(t.Context(), InstanceConfig{Name: "test", Work: newDirFS(t), Tmp: newDirFS(t), Host: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,5 +129,3 @@ func TestLoopIsInterrupted(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
-
-var _ = abi.Version
