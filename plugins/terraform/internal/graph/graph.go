@@ -102,6 +102,7 @@ func extract(found []*show.Resource, dotText []byte, o Options) (*pb.GraphComple
 // sort fills the extraction's lists. Deposed objects are left out: they are what is still to be destroyed of an instance
 // that has been replaced. An address that is found again replaces the one before.
 func (x *extraction) sort(found []*show.Resource) {
+	found = slices.DeleteFunc(found, func(r *show.Resource) bool { return r.Deposed != "" })
 	last := make(map[string]int, len(found))
 	for i, r := range found {
 		last[r.Address] = i
@@ -110,7 +111,7 @@ func (x *extraction) sort(found []*show.Resource) {
 	x.holders = make(map[string][]*show.Resource)
 	for i, r := range found {
 		switch {
-		case r.Deposed != "" || last[r.Address] != i:
+		case last[r.Address] != i:
 		case r.Mode == show.Data:
 			x.data = append(x.data, r)
 		case r.Mode == show.Managed:
