@@ -81,7 +81,7 @@ func (c call) answer(ctx context.Context, p Provisioner) (r *pb.Response) {
 		if v := recover(); v != nil {
 			// The stack is for the plugin's author, and may tell of the machine it was built on: the host's log, not the client.
 			fmt.Fprintf(os.Stderr, "panic in %s: %v\n\n%s", c.name, v, debug.Stack())
-			r = c.failure(fmt.Sprintf("the plugin panicked in %s: %s", c.name, strings.ToValidUTF8(fmt.Sprint(v), "\uFFFD")))
+			r = c.failure(fmt.Sprintf("the plugin panicked in %s: %v", c.name, v))
 		}
 	}()
 	if r = c.run(ctx, p); r == nil {
@@ -126,22 +126,32 @@ func newCall[Req any, Complete any](
 	}
 }
 
+// The wrap functions put a Complete into a Response. An error is often a program's words, so it may hold bytes that are
+// not UTF-8, which would make the whole answer impossible to serialize.
+
 func wrapInit(c *pb.InitComplete) *pb.Response {
+	c.Error = validUTF8(c.Error)
 	return &pb.Response{Type: &pb.Response_Init{Init: c}}
 }
 
 func wrapParse(c *pb.ParseComplete) *pb.Response {
+	c.Error = validUTF8(c.Error)
 	return &pb.Response{Type: &pb.Response_Parse{Parse: c}}
 }
 
 func wrapPlan(c *pb.PlanComplete) *pb.Response {
+	c.Error = validUTF8(c.Error)
 	return &pb.Response{Type: &pb.Response_Plan{Plan: c}}
 }
 
 func wrapApply(c *pb.ApplyComplete) *pb.Response {
+	c.Error = validUTF8(c.Error)
 	return &pb.Response{Type: &pb.Response_Apply{Apply: c}}
 }
 
 func wrapGraph(c *pb.GraphComplete) *pb.Response {
+	c.Error = validUTF8(c.Error)
 	return &pb.Response{Type: &pb.Response_Graph{Graph: c}}
 }
+
+func validUTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

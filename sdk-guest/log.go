@@ -2,7 +2,6 @@ package guest
 
 import (
 	"fmt"
-	"strings"
 
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 	"github.com/provisor/provisor/sdk-guest/internal/hostcall"
@@ -14,7 +13,7 @@ import (
 // A log that the host refuses (the session is over, or the limit on log text is hit) is not an error that a plugin could
 // do anything about: the host notes it.
 func Log(level pb.LogLevel, text string) {
-	_ = noticed(hostcall.Current().Log(int32(level), strings.ToValidUTF8(text, "\uFFFD")))
+	_ = noticed(hostcall.Current().Log(int32(level), validUTF8(text)))
 }
 
 // Logf is Log in the manner of fmt.Sprintf.
