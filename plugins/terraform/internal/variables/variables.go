@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
+	"github.com/provisor/provisor/plugins/terraform/internal/config"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -19,7 +19,8 @@ import (
 // are written in the configuration; a variable without one is taken as text. Of several values for one variable the last
 // counts.
 //
-// An error names the variable, and never shows the value: it may be a secret.
+// An error names the variable, and never shows the value: it may be a secret. Unlike the command line, an expression may
+// not have a "for".
 func Encode(values []*pb.VariableValue, types map[string]string) ([]byte, error) {
 	file := make(map[string]json.RawMessage, len(values))
 	for _, v := range values {
@@ -37,11 +38,7 @@ func encode(name, value, typ string) (json.RawMessage, error) {
 	case "", "string", "number", "bool":
 		return json.Marshal(value)
 	}
-	expr, diags := hclsyntax.ParseExpression([]byte(value), "value", hcl.InitialPos)
-	if diags.HasErrors() {
-		return nil, invalid(name, typ, diags)
-	}
-	v, diags := expr.Value(nil)
+	v, diags := config.Expression(value)
 	if diags.HasErrors() {
 		return nil, invalid(name, typ, diags)
 	}
@@ -61,7 +58,7 @@ func invalid(name, typ string, diags hcl.Diagnostics) error {
 		if d.Subject != nil {
 			where = fmt.Sprintf(" at line %d, column %d", d.Subject.Start.Line, d.Subject.Start.Column)
 		}
-		return fmt.Errorf("variable %q has the type %s, so its value must be an expression, and it is none%s: %s", name, typ, where, d.Summary)
+		return fmt.Errorf("variable %q has the type %s, so its value must be an expression that refers to nothing%s: %s", name, typ, where, d.Summary)
 	}
-	return fmt.Errorf("variable %q has the type %s, and its value is no expression", name, typ)
+	return fmt.Errorf("variable %q has the type %s, and its value is none that can be read", name, typ)
 }
