@@ -1,0 +1,164 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/provisor/provisor/abi"
+)
+
+// BuildOptions say where a build goes.
+type BuildOptions struct {
+	// Out is the .wasm file to write. It is replaced in one go, and left as it is if nothing has changed.
+	Out string
+	// CacheDir keeps what the Go command made, so that it has nothing to do where nothing has changed. Empty = nothing is kept.
+	CacheDir string
+	// Progress is told when the build takes longer than a second. nil = nobody.
+	Progress io.Writer
+}
+
+// Build builds the Go plugin in dir: its main package, as a WebAssembly library, with the manifest that its plugin.hcl
+// describes. Equal sources and an equal Go version give equal bytes. Several processes may build the same at once.
+func Build(ctx context.Context, dir string, o BuildOptions) error {
+	if err := build(ctx, dir, o); err != nil {
+		return fmt.Errorf("build the plugin in %s: %w", dir, err)
+	}
+	return nil
+}
+
+func build(ctx context.Context, dir string, o BuildOptions) (err error) {
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	manifest, err := readSource(dir)
+	if err != nil {
+		return err
+	}
+	section, err := proto.MarshalOptions{Deterministic: true}.Marshal(manifest)
+	if err != nil {
+		return err
+	}
+	workshop, done, err := openWorkshop(ctx, dir, o.CacheDir)
+	if err != nil {
+		return err
+	}
+	defer done()
+	raw := filepath.Join(workshop, "module.wasm")
+	stop := announce(o.Progress, fmt.Sprintf("building the plugin %s from %s ...", manifest.GetName(), dir))
+	err = goBuild(ctx, dir, raw)
+	stop()
+	if err != nil {
+		return err
+	}
+	module, err := os.ReadFile(raw)
+	if err != nil {
+		return err
+	}
+	if module, err = abi.WithCustomSection(module, abi.ManifestSection, section); err != nil {
+		return err
+	}
+	return replace(o.Out, module)
+}
+
+// openWorkshop returns a directory for what is built from dir alone, and locks it.
+func openWorkshop(ctx context.Context, dir, cache string) (workshop string, done func(), err error) {
+	if cache == "" {
+		workshop, err = os.MkdirTemp("", "provisor-build-")
+		return workshop, func() { os.RemoveAll(workshop) }, err
+	}
+	key := sha256.Sum256([]byte(dir))
+	workshop = filepath.Join(cache, "build", hex.EncodeToString(key[:8]))
+	if err := os.MkdirAll(workshop, 0o700); err != nil {
+		return "", nil, err
+	}
+	lock := flock.New(filepath.Join(workshop, "lock"))
+	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
+		return "", nil, fmt.Errorf("wait for another process that builds it: %w", err)
+	}
+	return workshop, func() { _ = lock.Unlock() }, nil
+}
+
+// goBuild has the Go command compile the package. Given the output of the last time, it leaves it where nothing has changed,
+// in a fifth of a second.
+func goBuild(ctx context.Context, dir, out string) error {
+	command, err := exec.LookPath("go")
+	if err != nil {
+		return errors.New("there is no go command on the PATH: install Go from https://go.dev/dl, or name a .wasm file that is built already")
+	}
+	// Paths and the state of the repository would make equal sources into different bytes.
+	cmd := exec.CommandContext(ctx, command, "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "PWD="+dir)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	output, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, strings.TrimSpace(tail(output, 8<<10)))
+	}
+	return nil
+}
+
+// tail is the end of an output that may be long.
+func tail(output []byte, most int) string {
+	if len(output) <= most {
+		return string(output)
+	}
+	_, rest, _ := bytes.Cut(output[len(output)-most:], []byte("\n"))
+	return "...\n" + string(rest)
+}
+
+// announce writes a line if what follows takes longer than a second. The function that it returns ends it.
+func announce(w io.Writer, text string) (stop func()) {
+	if w == nil {
+		return func() {}
+	}
+	finished, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		select {
+		case <-time.After(time.Second):
+			fmt.Fprintln(w, text)
+		case <-finished:
+		}
+	}()
+	return func() {
+		close(finished)
+		<-told
+	}
+}
+
+// replace puts the bytes at path, whole or not at all. A file that holds them already is left alone.
+func replace(path string, b []byte) error {
+	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, b) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

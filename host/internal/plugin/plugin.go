@@ -1,0 +1,133 @@
+// Package plugin loads plugins from .wasm files and builds them from Go. What a plugin wants of the host stands in its manifest, which is read
+// and checked without running any of the plugin's code.
+package plugin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/sandbox"
+	"github.com/provisor/provisor/proto/guestpb"
+)
+
+// Plugin is a plugin that can be run.
+type Plugin struct {
+	// Name and Version are the manifest's. Without a manifest the name comes from the file and there is no version.
+	Name, Version string
+	// Digest is the SHA-256 of the file, in hexadecimal.
+	Digest string
+	// Manifest is never nil. That of a plugin without one has nothing but a name: it may run no programs.
+	Manifest *guestpb.Manifest
+	Module   *sandbox.Module
+}
+
+// Load reads a .wasm file and compiles it. An error says what keeps it from being a plugin.
+func Load(ctx context.Context, rt *sandbox.Runtime, path string) (*Plugin, error) {
+	p, err := load(ctx, rt, path)
+	if err != nil {
+		return nil, fmt.Errorf("load the plugin %s: %w", path, err)
+	}
+	return p, nil
+}
+
+func load(ctx context.Context, rt *sandbox.Runtime, path string) (*Plugin, error) {
+	module, err := readFile(path, rt.Limits().ModuleBytes)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := ReadManifest(module)
+	if err != nil {
+		return nil, err
+	}
+	if manifest == nil {
+		manifest = &guestpb.Manifest{Name: nameOfFile(path)}
+	}
+	compiled, err := rt.Compile(ctx, module)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(module)
+	return &Plugin{
+		Name:     manifest.GetName(),
+		Version:  manifest.GetVersion(),
+		Digest:   hex.EncodeToString(digest[:]),
+		Manifest: manifest,
+		Module:   compiled,
+	}, nil
+}
+
+// readFile reads a regular file of at most limit bytes.
+func readFile(path string, limit uint64) ([]byte, error) {
+	// Opening something like a FIFO could block for ever.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if uint64(len(b)) > limit {
+		return nil, fmt.Errorf("it is larger than %d bytes, the limit for modules (setting module_bytes)", limit)
+	}
+	return b, nil
+}
+
+// withoutPath is the error without the path, which the caller's error names already.
+func withoutPath(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// nameOfFile is a name for a plugin that has none: what its file's name has of the characters that a name may have.
+func nameOfFile(path string) string {
+	base := strings.TrimSuffix(filepath.Base(path), ".wasm")
+	name := strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, base), "-")
+	if name = strings.TrimRight(name[:min(len(name), maxName)], "-"); name == "" {
+		return "plugin"
+	}
+	return name
+}
+
+// ReadManifest returns the manifest in a module, or nil if it has none. It runs none of the module's code.
+func ReadManifest(module []byte) (*guestpb.Manifest, error) {
+	payload, found, err := abi.CustomSection(module, abi.ManifestSection)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, nil
+	}
+	m, err := decodeManifest(payload)
+	if err != nil {
+		return nil, fmt.Errorf("its manifest (custom section %s): %w", abi.ManifestSection, err)
+	}
+	return m, nil
+}
