@@ -3,6 +3,7 @@ package jailfs
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"syscall"
 
 	"github.com/tetratelabs/wazero/experimental/sys"
@@ -68,4 +69,17 @@ func errnoOfNative(native syscall.Errno) sys.Errno {
 		return sys.EIO
 	}
 	return sys.UnwrapOSError(native)
+}
+
+// cause is err without the operation and the path that os puts before it: those of a guest are others.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	var linkErr *os.LinkError
+	switch {
+	case errors.As(err, &pathErr):
+		return pathErr.Err
+	case errors.As(err, &linkErr):
+		return linkErr.Err
+	}
+	return err
 }

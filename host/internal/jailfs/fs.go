@@ -206,7 +206,15 @@ func (f *FS) Utimens(name string, atim, mtim int64) sys.Errno {
 	if errno != 0 {
 		return errno
 	}
-	if err := f.root.Chtimes(path, timeOf(atim), timeOf(mtim)); err != nil {
+	info, err := f.root.Stat(path)
+	if err == nil {
+		st := wasys.NewStat_t(info)
+		err = admit(&st)
+	}
+	if err == nil {
+		err = f.root.Chtimes(path, timeOf(atim), timeOf(mtim))
+	}
+	if err != nil {
 		return f.fail("utimens", path, err)
 	}
 	return 0
@@ -228,11 +236,7 @@ func (f *FS) fail(op, path string, err error) sys.Errno {
 	case errors.As(err, &limit):
 		f.quota.setLast(limit)
 	case errno == sys.EPERM || errno == errnoFull || errno == errnoTooManyOpen:
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err // the operation and the path are ours
-		}
-		f.quota.setLast(fmt.Errorf("%s %q: %w", op, path, err))
+		f.quota.setLast(fmt.Errorf("%s %q: %w", op, path, cause(err)))
 	}
 	return errno
 }

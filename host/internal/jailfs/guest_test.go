@@ -51,6 +51,12 @@ func newMounts(t testing.TB, limits jailfs.QuotaLimits) *mounts {
 	return m
 }
 
+// config mounts them as the host does.
+func (m *mounts) config() wazero.FSConfig {
+	config := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(m.workFS, "/work")
+	return config.(sysfs.FSConfig).WithSysFSMount(m.tmpFS, "/tmp")
+}
+
 func open(t testing.TB, dir string, q *jailfs.Quota) *jailfs.FS {
 	t.Helper()
 	f, err := jailfs.Open(dir, q)
@@ -69,9 +75,7 @@ func run(t testing.TB, m *mounts, wasm []byte, config wazero.ModuleConfig) {
 	must(t, err)
 	_, err = builder.Instantiate(ctx)
 	must(t, err)
-	fsConfig := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(m.workFS, "/work")
-	fsConfig = fsConfig.(sysfs.FSConfig).WithSysFSMount(m.tmpFS, "/tmp")
-	if _, err := r.InstantiateWithConfig(ctx, wasm, config.WithFSConfig(fsConfig).WithEnv("TMPDIR", "/tmp")); err != nil {
+	if _, err := r.InstantiateWithConfig(ctx, wasm, config.WithFSConfig(m.config()).WithEnv("TMPDIR", "/tmp")); err != nil {
 		t.Log(err) // the guest exits
 	}
 }

@@ -66,7 +66,7 @@ func modeError(op, name string, errno sys.Errno, err error) error {
 	case sys.EINVAL, sys.ENAMETOOLONG:
 		number = abi.Invalid
 	}
-	return &hostError{number, fmt.Errorf("%s %q: %w", op, name, err)}
+	return &hostError{number, fmt.Errorf("%s %q: %w", op, name, cause(err))}
 }
 
 // hostError is an error with an errno of the ABI that is not part of its text.

@@ -10,18 +10,23 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-// The numbers of WASI that wazero's own errnos lack, beside those that are turned into them.
+// The errnos of WASI that are read or written here.
 const (
-	wasiAgain   = 6
-	wasiInval   = 28
-	wasiMfile   = 33
-	wasiNospc   = 51
-	wasiNosys   = 52
-	wasiRofs    = 69
-	wasiXdev    = 75
-	wasiBadf    = 8
+	wasiAgain  = 6
+	wasiBadf   = 8
+	wasiInval  = 28
+	wasiMfile  = 33
+	wasiNospc  = 51
+	wasiNosys  = 52
+	wasiNotsup = 58
+	wasiRofs   = 69
+	wasiXdev   = 75
+)
+
+const (
 	maxIovecs   = 1024    // as Linux has it
-	maxRenumber = 1 << 16 // a descriptor number; wazero's table is as long as the highest
+	maxRenumber = 1 << 16 // a descriptor's number: wazero's table is as long as the highest
+	sysStderr   = 2
 )
 
 // NewWASI is wazero's wasi_snapshot_preview1, corrected for these mounts. The builder takes further overrides.
@@ -31,6 +36,7 @@ const (
 //   - A rename from one mount to another is EXDEV, which Go and C know, instead of ENOSYS.
 //   - A full quota or disk is ENOSPC, too many open files EMFILE.
 //   - fd_renumber takes no descriptor above 65535: wazero allocates a table as long as the number, 16 GiB for the highest.
+//   - fd_filestat_set_times of stdin, stdout and stderr is ENOTSUP: wazero dereferences a nil pointer.
 //   - The vectors of one read or write are at most 1024, and no longer in sum than the memory: the same gigabyte a million
 //     times would keep the host busy for hours in one call.
 func NewWASI(ctx context.Context, r wazero.Runtime) (wazero.HostModuleBuilder, error) {
@@ -77,6 +83,7 @@ func corrections() map[string]wrapper {
 		"fd_write":              func(f api.GoModuleFunction) api.GoModuleFunc { return renumber(limited)(boundVectors(f)) },
 		"fd_pwrite":             func(f api.GoModuleFunction) api.GoModuleFunc { return renumber(limited)(boundVectors(f)) },
 		"fd_renumber":           boundRenumber,
+		"fd_filestat_set_times": refuseStdio,
 	}
 }
 
@@ -100,6 +107,17 @@ func boundRenumber(inner api.GoModuleFunction) api.GoModuleFunc {
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
 		if uint32(stack[1]) >= maxRenumber {
 			stack[0] = wasiBadf
+			return
+		}
+		inner.Call(ctx, mod, stack)
+	}
+}
+
+// refuseStdio looks at the first parameter, the descriptor.
+func refuseStdio(inner api.GoModuleFunction) api.GoModuleFunc {
+	return func(ctx context.Context, mod api.Module, stack []uint64) {
+		if uint32(stack[0]) <= sysStderr {
+			stack[0] = wasiNotsup
 			return
 		}
 		inner.Call(ctx, mod, stack)

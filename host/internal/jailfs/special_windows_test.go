@@ -1,0 +1,5 @@
+package jailfs_test
+
+import "testing"
+
+func makeSpecial(*testing.T, string) {}
