@@ -194,6 +194,9 @@ func (p *Process) Wait(ctx context.Context) (*guestpb.ExecResult, error) {
 	}
 }
 
+// Done is closed once the program and its process group are gone.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
 // Interrupt asks the program to end. Only the program's own process is told: an engine stops its providers itself.
 // On Windows the console's break event goes to the whole group. A program that has ended is left alone.
 func (p *Process) Interrupt() error {

@@ -23,7 +23,7 @@ func TestRemoveCopes(t *testing.T) {
 		make func(dir string) error
 	}{
 		{"many files", func(dir string) error {
-			for i := range 5000 {
+			for i := range 2000 {
 				if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o600); err != nil {
 					return err
 				}
@@ -125,7 +125,7 @@ func TestEmpty(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "top", "a", "b"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 3000 {
+	for i := range 1500 {
 		if err := os.MkdirAll(filepath.Join(dir, "top", fmt.Sprint("d", i%50), fmt.Sprint(i)), 0o500|0o200); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Parts of a provider's address, as registries allow them; a host may have a port.
+var (
+	addressHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+	addressPart = regexp.MustCompile(`^[0-9a-z](?:[0-9a-z_-]*[0-9a-z])?$`)
+)
+
+// checkMirrors makes the paths absolute and sees that the directories are there.
+func checkMirrors(dirs []string) ([]string, error) {
+	var mirrors []string
+	for _, dir := range dirs {
+		dir, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, fmt.Errorf("provider mirror: %w", err)
+		}
+		info, err := os.Stat(dir)
+		if err != nil {
+			return nil, fmt.Errorf("provider mirror: %w", err)
+		}
+		if !info.IsDir() {
+			return nil, fmt.Errorf("provider mirror %s: it is not a directory", dir)
+		}
+		mirrors = append(mirrors, dir)
+	}
+	return mirrors, nil
+}
+
+// cliConfig is the engine's CLI configuration: providers that a mirror has come from the first one that has them, all others from
+// their registries.
+func (e *Engine) cliConfig() ([]byte, error) {
+	file := hclwrite.NewEmptyFile()
+	file.Body().SetAttributeValue("disable_checkpoint", cty.True)
+	installation := file.Body().AppendNewBlock("provider_installation", nil).Body()
+	var mirrored []string
+	for _, dir := range e.mirrors {
+		providers, err := mirroredProviders(dir)
+		if err != nil {
+			return nil, fmt.Errorf("provider mirror %s: %w", dir, err)
+		}
+		providers = slices.DeleteFunc(providers, func(p string) bool { return slices.Contains(mirrored, p) })
+		if len(providers) == 0 {
+			continue
+		}
+		mirrored = append(mirrored, providers...)
+		block := installation.AppendNewBlock("filesystem_mirror", nil).Body()
+		block.SetAttributeValue("path", cty.StringVal(dir))
+		block.SetAttributeValue("include", list(providers))
+	}
+	direct := installation.AppendNewBlock("direct", nil).Body()
+	if len(mirrored) > 0 {
+		// Without this the engine asks the registry for more versions, and fails where there is no network.
+		direct.SetAttributeValue("exclude", list(mirrored))
+	}
+	return file.Bytes(), nil
+}
+
+func list(ss []string) cty.Value {
+	values := make([]cty.Value, len(ss))
+	for i, s := range ss {
+		values[i] = cty.StringVal(s)
+	}
+	return cty.ListVal(values)
+}
+
+// mirroredProviders lists the addresses, HOST/NAMESPACE/NAME, of the directories of a mirror. What has no address's form is
+// passed over, as the engines do.
+func mirroredProviders(dir string) ([]string, error) {
+	matches, err := fs.Glob(os.DirFS(dir), "*/*/*")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.ReadDir(dir); err != nil { // Glob keeps this to itself
+		return nil, err
+	}
+	var providers []string
+	for _, m := range matches {
+		if err := checkAddress(m); err == nil {
+			providers = append(providers, m)
+		}
+	}
+	return providers, nil
+}
+
+// checkAddress says what is wrong with a provider's address, HOST/NAMESPACE/NAME.
+func checkAddress(address string) error {
+	parts := strings.Split(address, "/")
+	if len(parts) != 3 || !addressHost.MatchString(parts[0]) || !addressPart.MatchString(parts[1]) || !addressPart.MatchString(parts[2]) {
+		return fmt.Errorf("provider address %q: want HOST/NAMESPACE/NAME in lower case, such as registry.terraform.io/coder/coder", address)
+	}
+	return nil
+}

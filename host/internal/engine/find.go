@@ -1,0 +1,117 @@
+// Package engine is all that the host knows of Terraform and OpenTofu: where the binary is and which version, how one is
+// built where none is installed, the environment and CLI configuration that it runs with, and where its providers come
+// from. It knows nothing of WebAssembly or sessions.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// The names of the engines, which are those of their binaries as well.
+const (
+	Terraform = "terraform"
+	Tofu      = "tofu"
+)
+
+// howToGet is what a person without an engine can do.
+const howToGet = "install OpenTofu (https://opentofu.org/docs/intro/install/) or Terraform (https://developer.hashicorp.com/terraform/install), " +
+	"or name a binary with --engine PATH"
+
+// Options say which engine, and what it is given.
+type Options struct {
+	// Path is the engine's binary. Empty = terraform, then tofu on the PATH, then an OpenTofu that is built into CacheDir.
+	Path string
+	// CacheDir holds what can be made again: versions of binaries, an OpenTofu, providers.
+	CacheDir string
+	// Env is what the operator lets through to the engine: NAME takes the daemon's own value if there is one, NAME=VALUE
+	// sets it. PATH replaces DefaultPath.
+	Env []string
+	// Mirrors are directories in the layout of `terraform providers mirror`, packed or unpacked. What they hold is never
+	// asked of a registry.
+	Mirrors []string
+	// Log is the daemon's log; nil = none.
+	Log *slog.Logger
+	// Progress is told, in lines for a person, of what takes longer than a moment; nil = nobody.
+	Progress io.Writer
+}
+
+// Engine is an engine that is there and that has said which version it is.
+type Engine struct {
+	// Name is "terraform" or "tofu".
+	Name string
+	// Path is the binary's absolute path.
+	Path string
+	// Version is as the engine says, without a leading v: "1.11.4".
+	Version string
+
+	cacheDir string
+	passed   []string
+	mirrors  []string
+}
+
+// Find returns the engine that the options name, or the first that is there. A new binary is run once to ask for its version, for
+// at most half a minute.
+func Find(ctx context.Context, o Options) (*Engine, error) {
+	o.fill()
+	passed, err := resolveEnv(o.Env, os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	mirrors, err := checkMirrors(o.Mirrors)
+	if err != nil {
+		return nil, err
+	}
+	path, err := o.binary(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := o.version(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("engine %s: %w", path, err)
+	}
+	return &Engine{Name: v.Name, Path: path, Version: v.Version, cacheDir: o.CacheDir, passed: passed, mirrors: mirrors}, nil
+}
+
+func (o *Options) fill() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+}
+
+// binary is the absolute path of the engine to use.
+func (o *Options) binary(ctx context.Context) (string, error) {
+	if o.Path != "" {
+		path, err := osexec.LookPath(o.Path) // a name without a slash is looked for on the PATH, as a shell would
+		if err != nil {
+			return "", fmt.Errorf("engine %s: %w; %s", o.Path, errors.Unwrap(err), howToGet)
+		}
+		return filepath.Abs(path)
+	}
+	for _, name := range []string{Terraform, Tofu} {
+		// LookPath refuses what it finds through "." on the PATH: whoever owns the current directory is not to choose.
+		if path, err := osexec.LookPath(name); err == nil {
+			return filepath.Abs(path)
+		}
+	}
+	return "", fmt.Errorf("no engine: neither terraform nor tofu is on the PATH (%s); %s", strings.Join(searched(), ", "), howToGet)
+}
+
+// searched is the list of directories that LookPath looks in.
+func searched() []string {
+	dirs := filepath.SplitList(os.Getenv("PATH"))
+	if len(dirs) == 0 {
+		return []string{"which is empty"}
+	}
+	return dirs
+}
