@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/proto/guestpb"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -20,6 +21,8 @@ type Host struct {
 	session *session
 	work    atomic.Pointer[work]
 }
+
+var _ sandbox.Host = (*Host)(nil)
 
 // SessionInfo is the serialized SessionInfo.
 func (h *Host) SessionInfo() []byte { return h.session.info }

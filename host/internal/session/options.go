@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
 )
@@ -117,15 +117,7 @@ type Command struct {
 }
 
 // Process is a started program.
-type Process interface {
-	Read(ctx context.Context, buf []byte, timeout time.Duration) (abi.Stream, int, error)
-	Write(b []byte) (int, error)
-	CloseStdin() error
-	Interrupt() error
-	Kill(reason string) error
-	Wait(ctx context.Context) (*guestpb.ExecResult, error)
-	Close() error
-}
+type Process = sandbox.Process
 
 // Cache keeps copies of files below /work for later sessions, scoped to tenant and plugin.
 type Cache interface {

@@ -1,0 +1,133 @@
+// Command provisor turns Terraform templates into infrastructure through WebAssembly plugins.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+// The exit codes that scripts can rely on.
+const (
+	exitOK          = 0
+	exitFailed      = 1   // a Complete carries an error, or the work could not be done
+	exitUsage       = 2   // wrong usage: nothing was begun
+	exitInterrupted = 130 // ended by an interrupt, as shells number it
+)
+
+func main() { os.Exit(run(os.Args)) }
+
+// run is main without the process's end, for tests.
+func run(args []string) int {
+	signals := watchSignals()
+	defer signals.stop()
+	err := newApp(signals).RunContext(signals.context, args)
+	if err == nil {
+		return exitOK
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		exit = &exitError{code: exitFailed, err: err}
+	}
+	if exit.err != nil {
+		fmt.Fprintln(os.Stderr, "provisor:", exit.err)
+	}
+	return exit.code
+}
+
+func newApp(signals *signals) *cli.App {
+	app := &cli.App{
+		Name:                 "provisor",
+		Usage:                "run Terraform templates through sandboxed WebAssembly plugins",
+		Version:              version(),
+		EnableBashCompletion: true,
+		HideHelpCommand:      true,
+		Suggest:              true,
+		Commands:             append(workCommands(signals), serveCommand(signals)),
+		ExitErrHandler:       func(*cli.Context, error) {},
+		OnUsageError:         usageError,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("there is no command %q; see provisor --help", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, command := range app.Commands {
+		command.OnUsageError = usageError
+	}
+	return app
+}
+
+// exitError ends the program with a code; err may be nil where all has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func usageError(c *cli.Context, err error, _ bool) error {
+	name := "provisor"
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != name {
+		name += " " + c.Command.Name
+	}
+	return usagef("%w\nsee %s --help", err, name)
+}
+
+// signals turns the first interrupt into a canceled context, which cancels the running request, and the second into
+// kill, which gives up waiting.
+type signals struct {
+	context context.Context
+	cancel  context.CancelFunc
+	kill    chan struct{}
+	channel chan os.Signal
+	done    chan struct{}
+}
+
+func watchSignals() *signals {
+	s := &signals{kill: make(chan struct{}), channel: make(chan os.Signal, 2), done: make(chan struct{})}
+	s.context, s.cancel = context.WithCancel(context.Background())
+	signal.Notify(s.channel, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		defer close(s.done)
+		for n := 0; ; n++ {
+			if _, open := <-s.channel; !open {
+				return
+			}
+			switch n {
+			case 0:
+				s.cancel()
+			case 1:
+				close(s.kill)
+			}
+		}
+	}()
+	return s
+}
+
+func (s *signals) stop() {
+	signal.Stop(s.channel)
+	close(s.channel)
+	<-s.done
+	s.cancel()
+}
+
+// interrupted says whether a signal, not a timeout, ended the context.
+func (s *signals) interrupted() bool { return s.context.Err() != nil }

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/report"
+	"github.com/provisor/provisor/host/internal/statefile"
+	"github.com/provisor/provisor/host/internal/template"
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// runner walks a job's steps over one session.
+type runner struct {
+	*job
+	printer *report.Printer
+	session *client.Session
+	state   *statefile.File
+	answers answers
+}
+
+func runWorkflow(c *cli.Context, w workflow, signals *signals) (err error) {
+	j, err := newJob(c, w)
+	if err != nil {
+		return err
+	}
+	out := os.Stdout
+	if j.json {
+		out = os.Stderr
+	}
+	r := &runner{job: j, printer: report.New(out)}
+	ctx := signals.context
+	if j.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, j.timeout)
+		defer cancel()
+	}
+	err = r.run(ctx, c, signals)
+	if j.json {
+		if printErr := r.answers.print(os.Stdout); err == nil {
+			err = printErr
+		}
+	}
+	if signals.interrupted() {
+		return &exitError{exitInterrupted, err}
+	}
+	if err != nil && ctx.Err() != nil {
+		return errors.Join(&exitError{exitFailed, fmt.Errorf("--timeout %s has passed", j.timeout)}, err)
+	}
+	return err
+}
+
+func (r *runner) run(ctx context.Context, c *cli.Context, signals *signals) (err error) {
+	if r.state, err = openState(r.job.state); err != nil {
+		return err
+	}
+	if r.state != nil {
+		defer func() { err = errors.Join(err, r.state.Close()) }()
+	}
+	archive, err := template.Pack(r.dir, template.Options{Warn: func(s string) { r.printer.Log(&pb.Log{Level: pb.LogLevel_WARN, Output: s}) }})
+	if err != nil {
+		return err
+	}
+	connection, err := connect(c, signals)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, connection.close()) }()
+	r.session = connection.session
+	if err := r.session.Configure(&pb.Config{ProvisionerLogLevel: r.logLevel}); err != nil {
+		return err
+	}
+	for _, s := range r.steps {
+		request, err := r.request(s, archive)
+		if err != nil {
+			return err
+		}
+		if err := r.do(ctx, s, request); err != nil {
+			return err
+		}
+		if err := r.after(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func openState(path string) (*statefile.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return statefile.Open(path)
+}
+
+func (r *runner) request(s step, archive []byte) (*pb.Request, error) {
+	switch s {
+	case stepInit:
+		return &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive, OmitModuleFiles: true}}}, nil
+	case stepParse:
+		return &pb.Request{Type: &pb.Request_Parse{Parse: &pb.ParseRequest{}}}, nil
+	case stepPlan:
+		state, err := r.state.Read()
+		if err != nil {
+			return nil, err
+		}
+		r.plan.State = state
+		return &pb.Request{Type: &pb.Request_Plan{Plan: r.plan}}, nil
+	case stepApply:
+		return &pb.Request{Type: &pb.Request_Apply{Apply: &pb.ApplyRequest{Metadata: r.plan.Metadata}}}, nil
+	case stepGraph:
+		source := pb.GraphSource_SOURCE_PLAN
+		if r.applies() {
+			source = pb.GraphSource_SOURCE_STATE
+		}
+		return &pb.Request{Type: &pb.Request_Graph{Graph: &pb.GraphRequest{Metadata: r.plan.Metadata, Source: source}}}, nil
+	}
+	return nil, fmt.Errorf("no such step: %s", s)
+}
+
+// do sends one request and keeps its answer. A state that comes with the answer is on disk before anything else
+// happens, also where the answer is a failure.
+func (r *runner) do(ctx context.Context, s step, request *pb.Request) error {
+	r.printer.Start(string(s))
+	response, err := r.session.Do(ctx, request, r.printer.Log)
+	if err != nil {
+		r.printer.Done(err.Error())
+		return &exitError{code: exitFailed}
+	}
+	r.answers.add(s, response)
+	if state := response.GetApply().GetState(); len(state) > 0 {
+		if err := r.state.Write(state); err != nil {
+			r.printer.Done(err.Error())
+			return &exitError{code: exitFailed}
+		}
+	}
+	failure := client.ErrorOf(response)
+	r.printer.Done(failure)
+	if failure != "" {
+		return &exitError{code: exitFailed}
+	}
+	return nil
+}
+
+// after shows what a step brought, and asks where a person must agree.
+func (r *runner) after(ctx context.Context, s step) error {
+	response := r.answers.last()
+	switch s {
+	case stepParse:
+		r.printer.Variables(response.GetParse())
+	case stepPlan:
+		changes, err := report.Changes(response.GetPlan().GetPlan())
+		if err != nil {
+			return err
+		}
+		r.printer.Changes(changes)
+		if r.applies() && r.ask && len(changes) > 0 {
+			return r.agree(ctx)
+		}
+	case stepGraph:
+		r.printer.Resources(response.GetGraph())
+	}
+	return nil
+}
+
+// agree asks on the terminal whether the plan may be carried out. An interrupt is a no.
+func (r *runner) agree(ctx context.Context) error {
+	what := "Apply these changes?"
+	if r.transition == pb.WorkspaceTransition_DESTROY {
+		what = "Destroy these resources?"
+	}
+	fmt.Fprint(os.Stderr, what+" Only yes is accepted: ")
+	answer := make(chan string, 1)
+	go func() {
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			line = ""
+		}
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case line := <-answer:
+		if line == "yes" || line == "y" {
+			return nil
+		}
+	case <-ctx.Done():
+		fmt.Fprintln(os.Stderr)
+	}
+	return &exitError{exitFailed, errors.New("not agreed: nothing was changed")}
+}

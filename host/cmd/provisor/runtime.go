@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/session"
+	"github.com/provisor/provisor/host/internal/tenant"
+)
+
+// runtimeFlags say what a runtime in this process is made of.
+func runtimeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "plugin", Category: categoryRuntime, Usage: "use the plugin in `FILE.wasm|DIR`; a directory is built first (default: the terraform plugin)"},
+		&cli.StringFlag{Name: "engine", Category: categoryRuntime, EnvVars: []string{"PROVISOR_ENGINE"}, Usage: "run Terraform or OpenTofu at `PATH` (default: terraform, then tofu on the PATH, then an OpenTofu built with Go)"},
+		&cli.StringFlag{Name: "mirror", Category: categoryRuntime, EnvVars: []string{"PROVISOR_MIRROR"}, Usage: "take providers from the mirror in `DIR` first (default: the one that \"provisor mirror add\" fills)"},
+		&cli.StringFlag{Name: "cache-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_CACHE_DIR"}, Usage: "keep compiled plugins, engines and providers in `DIR` (default: provisor in the user's cache directory)"},
+		&cli.StringFlag{Name: "data-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_DATA_DIR"}, Usage: "keep the directories of running sessions in `DIR` (default: provisor in the user's state directory)"},
+	}
+}
+
+func runtimeOptions(c *cli.Context) host.Options {
+	return host.Options{
+		Plugin:   c.String("plugin"),
+		Engine:   c.String("engine"),
+		Mirror:   c.String("mirror"),
+		CacheDir: c.String("cache-dir"),
+		DataDir:  c.String("data-dir"),
+		Progress: os.Stderr,
+	}
+}
+
+// serverFlags say how a daemon is reached.
+func serverFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "server", Category: categoryServer, EnvVars: []string{"PROVISOR_SERVER"}, Usage: "use the daemon at `ADDR` (unix:PATH or HOST:PORT; \"default\" = this user's own) instead of a runtime of this command's own"},
+		&cli.StringFlag{Name: "token-file", Category: categoryServer, Usage: "send the bearer token in `FILE`"},
+		&cli.StringFlag{Name: "ca", Category: categoryServer, Usage: "trust the certificates in `FILE` to sign the daemon's"},
+		&cli.StringFlag{Name: "cert", Category: categoryServer, Usage: "show the client certificate in `FILE`"},
+		&cli.StringFlag{Name: "key", Category: categoryServer, Usage: "the client certificate's key, in `FILE`"},
+		&cli.BoolFlag{Name: "insecure", Category: categoryServer, Usage: "speak to a TCP port without TLS"},
+	}
+}
+
+// connection is a session and what has to be closed after it.
+type connection struct {
+	session *client.Session
+	close   func() error
+}
+
+// connect opens a session with the daemon that the flags name, or with a runtime in this process.
+func connect(c *cli.Context, signals *signals) (*connection, error) {
+	if address := c.String("server"); address != "" {
+		for _, name := range []string{"plugin", "engine", "mirror", "data-dir"} {
+			if c.IsSet(name) {
+				return nil, usagef("--%s is for a runtime of this command's own; with --server, the daemon has its own", name)
+			}
+		}
+		return connectRemote(c, signals, address)
+	}
+	return connectLocal(c, signals)
+}
+
+func connectRemote(c *cli.Context, signals *signals, address string) (*connection, error) {
+	if address == "default" {
+		address = ""
+	}
+	options := client.Options{CA: c.String("ca"), Cert: c.String("cert"), Key: c.String("key"), Insecure: c.Bool("insecure")}
+	if file := c.String("token-file"); file != "" {
+		token, err := os.ReadFile(file)
+		if err != nil {
+			return nil, usagef("--token-file: %w", err)
+		}
+		options.Token = strings.TrimSpace(string(token))
+	}
+	daemon, err := client.Dial(address, options)
+	if err != nil {
+		return nil, usagef("--server: %w", err)
+	}
+	ctx, hangUp := context.WithCancel(context.Background())
+	stop := onKill(signals, hangUp)
+	s, err := daemon.Open(ctx)
+	if err != nil {
+		stop()
+		return nil, errors.Join(err, daemon.Close())
+	}
+	return &connection{session: s, close: func() error {
+		stop()
+		hangUp()
+		return daemon.Close()
+	}}, nil
+}
+
+// connectLocal opens a session of a runtime in this process. A second interrupt ends it at once: its programs are killed, and no
+// answer is waited for.
+func connectLocal(c *cli.Context, signals *signals) (*connection, error) {
+	runtime, err := host.New(signals.context, runtimeOptions(c))
+	if err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancelCause(context.Background())
+	stop := onKill(signals, func() { end(session.ErrKill) })
+	local := client.InProcess(ctx, func(ctx context.Context, s client.Stream) error {
+		return runtime.Session(ctx, tenant.Default, s)
+	})
+	return &connection{session: client.NewSession(local), close: func() error {
+		err := local.Close()
+		stop()
+		end(nil)
+		if errors.Is(err, context.Canceled) || errors.Is(err, session.ErrKill) {
+			err = nil
+		}
+		return errors.Join(err, runtime.Close())
+	}}, nil
+}
+
+// onKill calls f when a second interrupt comes. The function that it returns ends the watch.
+func onKill(signals *signals, f func()) (stop func()) {
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-signals.kill:
+			f()
+		case <-over:
+		}
+	}()
+	return func() {
+		close(over)
+		<-done
+	}
+}
+
+const (
+	categoryTemplate = "Template"
+	categoryRuntime  = "Runtime"
+	categoryServer   = "Daemon"
+	categoryOutput   = "Output"
+)
+
+// positive refuses a duration below zero.
+func positive(c *cli.Context, name string) (time.Duration, error) {
+	d := c.Duration(name)
+	if d < 0 {
+		return 0, usagef("--%s %s: want a duration such as 10m, or 0", name, d)
+	}
+	return d, nil
+}
+
+// logLevels are the names of the protocol's levels.
+var logLevels = []string{"trace", "debug", "info", "warn", "error"}
+
+func checkLogLevel(level string) error {
+	for _, known := range append([]string{""}, logLevels...) {
+		if level == known {
+			return nil
+		}
+	}
+	return usagef("--log-level %s: want one of %s", level, fmt.Sprint(logLevels))
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"provisor": main})
+}
+
+// TestScripts runs the command line as a person would: each file in testdata/script is a session in a shell.
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("ROOT", root)
+			// What takes minutes to make is shared; what a run leaves is not.
+			env.Setenv("PROVISOR_CACHE_DIR", filepath.Join(cache, "provisor"))
+			env.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
+			env.Setenv("GOMODCACHE", goEnv(t, "GOMODCACHE"))
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"json":     jsonCommand,
+			"waitfile": waitFile,
+			"code":     codeCommand,
+		},
+	})
+}
+
+// goEnv asks the Go command for a setting.
+func goEnv(t *testing.T, name string) string {
+	out, err := exec.Command("go", "env", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// codeCommand is "code N provisor ...": the program must exit with N.
+func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N COMMAND ...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit interface{ ExitCode() int }
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// jsonCommand is "json FILE keys k1 k2 ...", or "json FILE PATH REGEXP" with PATH like plan.resources.0.name.
+func jsonCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: json FILE keys K... | json FILE PATH REGEXP")
+	}
+	content := []byte(ts.ReadFile(args[0]))
+	if args[1] == "keys" {
+		if keys := keysInOrder(ts, content); slices.Equal(keys, args[2:]) == neg {
+			ts.Fatalf("keys are %q, want %q", keys, args[2:])
+		}
+		return
+	}
+	var document any
+	ts.Check(json.Unmarshal(content, &document))
+	value := lookUp(document, strings.Split(args[1], "."))
+	if regexp.MustCompile(args[2]).MatchString(value) == neg {
+		ts.Fatalf("%s is %s, want %s", args[1], value, args[2])
+	}
+}
+
+func keysInOrder(ts *testscript.TestScript, content []byte) []string {
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	_, err := decoder.Token()
+	ts.Check(err)
+	var keys []string
+	for decoder.More() {
+		key, err := decoder.Token()
+		ts.Check(err)
+		keys = append(keys, key.(string))
+		var value json.RawMessage
+		ts.Check(decoder.Decode(&value))
+	}
+	_, err = decoder.Token()
+	ts.Check(err)
+	return keys
+}
+
+func lookUp(document any, path []string) string {
+	for _, element := range path {
+		switch v := document.(type) {
+		case map[string]any:
+			document = v[element]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(element, &i); err != nil || i >= len(v) {
+				return "<missing>"
+			}
+			document = v[i]
+		default:
+			return "<missing>"
+		}
+	}
+	switch v := document.(type) {
+	case nil:
+		return "<missing>"
+	case string:
+		return v
+	}
+	out, err := json.Marshal(document)
+	if err != nil {
+		return "<missing>"
+	}
+	return string(out)
+}
+
+// waitFile is "waitfile FILE": waits until the file is there.
+func waitFile(ts *testscript.TestScript, neg bool, args []string) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s did not appear", args[0])
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/server"
+)
+
+func serveCommand(signals *signals) *cli.Command {
+	return &cli.Command{
+		Name:     "serve",
+		Usage:    "serve sessions over gRPC",
+		Category: "Daemon",
+		Description: "The daemon listens on a unix socket that only this user can open, unless told otherwise. Whoever may open a\n" +
+			"session may run programs on this machine: a TCP port needs a token file, or TLS with a client CA, or --insecure.\n\n" +
+			"A token file has in each line the SHA-256 of a token in hexadecimal:\n" +
+			"    openssl rand -hex 32 | tee token | tr -d '\\n' | sha256sum > tokens\n\n" +
+			"SIGTERM or an interrupt drains: no new sessions are taken, and running ones may finish within --drain-timeout. A second one ends them.",
+		Flags: append(runtimeFlags(),
+			&cli.StringFlag{Name: "listen", Category: categoryServer, Usage: "listen on `ADDR`, unix:PATH or HOST:PORT (default: a socket in the user's runtime directory)"},
+			&cli.StringFlag{Name: "token-file", Category: categoryServer, Usage: "take the bearer tokens whose hashes are in `FILE`"},
+			&cli.StringFlag{Name: "tls-cert", Category: categoryServer, Usage: "the server's certificate, in `FILE`"},
+			&cli.StringFlag{Name: "tls-key", Category: categoryServer, Usage: "the certificate's key, in `FILE`"},
+			&cli.StringFlag{Name: "client-ca", Category: categoryServer, Usage: "take only clients whose certificate is signed by those in `FILE`"},
+			&cli.BoolFlag{Name: "insecure", Category: categoryServer, Usage: "let anybody who reaches the TCP port run programs on this machine"},
+			&cli.IntFlag{Name: "max-message", Category: categoryServer, Value: server.DefaultMaxMessage, Usage: "take messages of up to `BYTES`"},
+			&cli.DurationFlag{Name: "keepalive", Category: categoryServer, Value: server.DefaultKeepalive, Usage: "notice within `DURATION` that a client has vanished"},
+			&cli.UintFlag{Name: "max-streams-per-connection", Category: categoryServer, Value: server.DefaultStreamsPerConnection, Usage: "`N` sessions at once on one connection"},
+			&cli.IntFlag{Name: "max-streams", Category: categoryServer, Value: server.DefaultStreams, Usage: "`N` sessions at once in all"},
+			&cli.DurationFlag{Name: "drain-timeout", Category: categoryServer, Value: 5 * time.Minute, Usage: "let running sessions go on for `DURATION` after SIGTERM"},
+			&cli.DurationFlag{Name: "exit-timeout", Category: categoryRuntime, Value: 3 * time.Minute, Usage: "let an engine end by itself for `DURATION` after a cancel, then kill it"},
+			&cli.DurationFlag{Name: "request-timeout", Category: categoryRuntime, Usage: "cancel a request that runs longer than `DURATION` (0 = never)"},
+			&cli.StringFlag{Name: "log-format", Category: categoryOutput, Value: "text", Usage: "write the daemon's log as text or json"},
+			&cli.StringFlag{Name: "log-level", Category: categoryOutput, Value: "info", Usage: "write the daemon's log from `LEVEL` on: debug, info, warn, error"},
+		),
+		Action: func(c *cli.Context) error { return serve(c, signals) },
+	}
+}
+
+func serve(c *cli.Context, signals *signals) (err error) {
+	if c.Args().Present() {
+		return usagef("serve takes no arguments, got %q", c.Args().First())
+	}
+	log, err := newLog(c.String("log-format"), c.String("log-level"))
+	if err != nil {
+		return err
+	}
+	options := runtimeOptions(c)
+	options.Log = log
+	for name, d := range map[string]*time.Duration{"exit-timeout": &options.ExitTimeout, "request-timeout": &options.RequestTimeout} {
+		if *d, err = positive(c, name); err != nil {
+			return err
+		}
+	}
+	runtime, err := host.New(signals.context, options)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := runtime.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	s, err := server.Listen(server.Options{
+		Listen: c.String("listen"), TokenFile: c.String("token-file"),
+		TLSCert: c.String("tls-cert"), TLSKey: c.String("tls-key"), ClientCA: c.String("client-ca"), Insecure: c.Bool("insecure"),
+		MaxMessage: c.Int("max-message"), Keepalive: c.Duration("keepalive"),
+		StreamsPerConnection: uint32(c.Uint("max-streams-per-connection")), Streams: c.Int("max-streams"),
+		DrainTimeout: c.Duration("drain-timeout"), Log: log,
+	}, runtime.Session)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	stop := onKill(signals, func() { s.Close() })
+	defer stop()
+	log.Info("ready", "listen", s.Address(), "version", version())
+	return s.Serve(signals.context)
+}
+
+func newLog(format, level string) (*slog.Logger, error) {
+	var options slog.HandlerOptions
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level %s: want debug, info, warn or error", level)
+	}
+	options.Level = l
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, &options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, &options)), nil
+	}
+	return nil, usagef("--log-format %s: want text or json", fmt.Sprint(format))
+}

@@ -1,0 +1,152 @@
+// Package host is the runtime: it compiles a plugin, finds an engine, and runs sessions. The command line and the server
+// are its first two users. It knows no transport.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/provisor/provisor/host/internal/engine"
+	"github.com/provisor/provisor/host/internal/plugin"
+	"github.com/provisor/provisor/host/internal/sandbox"
+	"github.com/provisor/provisor/host/internal/session"
+	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/host/internal/workdir"
+)
+
+// Options of a runtime. The zero value runs the terraform plugin with the engine that is on the PATH.
+type Options struct {
+	// Plugin is a .wasm file, or the directory of a Go plugin, which is built first. Empty = the terraform plugin.
+	Plugin string
+	// Engine is the path of Terraform or OpenTofu. Empty = terraform, then tofu on the PATH.
+	Engine string
+	// Mirror is a directory of providers that engines look into first. Empty = the one in the cache directory.
+	Mirror string
+	// EngineEnv is what the engine gets of this process's environment: NAME lets the variable through, NAME=VALUE sets it.
+	EngineEnv []string
+	// CacheDir holds what can be made again: compiled plugins, engines, providers. Empty = DefaultCacheDir.
+	CacheDir string
+	// DataDir holds what can't: the directories of running sessions. Empty = DefaultDataDir.
+	DataDir string
+	// ExitTimeout is how long an engine may take to end after an interrupt. 0 = 3 minutes.
+	ExitTimeout time.Duration
+	// RequestTimeout is the longest that one request may run. 0 = no limit.
+	RequestTimeout time.Duration
+	// Log is the daemon's log. nil = none.
+	Log *slog.Logger
+	// Progress is told of what takes longer than a second (building, compiling, downloading). nil = nobody.
+	Progress io.Writer
+}
+
+// Runtime runs sessions. Its methods may be called from several goroutines.
+type Runtime struct {
+	options Options
+	sandbox *sandbox.Runtime
+	plugin  *plugin.Plugin
+	engine  *engine.Engine
+	workdir *workdir.Store
+}
+
+// DefaultCacheDir is "provisor" in the user's cache directory.
+func DefaultCacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache directory: %w (set HOME, or name a directory)", err)
+	}
+	return filepath.Join(dir, "provisor"), nil
+}
+
+// DefaultDataDir is "provisor" in $XDG_STATE_HOME, or in ~/.local/state.
+func DefaultDataDir() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "provisor"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the data directory: %w (set HOME, or name a directory)", err)
+	}
+	return filepath.Join(home, ".local", "state", "provisor"), nil
+}
+
+// New returns a runtime: the plugin is loaded and checked, the engine found, and what a dead daemon left is removed.
+func New(ctx context.Context, o Options) (_ *Runtime, err error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	r := &Runtime{options: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	if r.engine, err = engine.Find(ctx, engine.Options{
+		Path: o.Engine, CacheDir: o.CacheDir, Env: o.EngineEnv, Mirrors: o.mirrors(), Log: o.Log, Progress: o.Progress,
+	}); err != nil {
+		return nil, err
+	}
+	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{CacheDir: filepath.Join(o.CacheDir, "compiled"), Log: o.Log}); err != nil {
+		return nil, err
+	}
+	if r.plugin, err = loadPlugin(ctx, r.sandbox, o); err != nil {
+		return nil, err
+	}
+	if r.workdir, err = workdir.Open(filepath.Join(o.DataDir, "sessions"), o.Log); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (o *Options) fill() (err error) {
+	if o.CacheDir == "" {
+		if o.CacheDir, err = DefaultCacheDir(); err != nil {
+			return err
+		}
+	}
+	if o.DataDir == "" {
+		if o.DataDir, err = DefaultDataDir(); err != nil {
+			return err
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	return nil
+}
+
+// mirrors is the directory of providers, if it is there.
+func (o *Options) mirrors() []string {
+	if o.Mirror != "" {
+		return []string{o.Mirror}
+	}
+	filled := filepath.Join(o.CacheDir, "mirror")
+	if _, err := os.Stat(filled); err != nil {
+		return nil
+	}
+	return []string{filled}
+}
+
+// Session serves one session for the tenant on the stream, up to its end.
+func (r *Runtime) Session(ctx context.Context, t tenant.Tenant, s session.Stream) error {
+	return session.Run(ctx, r.sessionOptions(t), s)
+}
+
+// Close frees the runtime. Sessions must have ended.
+func (r *Runtime) Close() error {
+	var errs []error
+	if r.workdir != nil {
+		errs = append(errs, r.workdir.Close())
+	}
+	if r.sandbox != nil {
+		errs = append(errs, r.sandbox.Close(context.Background()))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,139 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/provisor/provisor/host/internal/engine"
+	"github.com/provisor/provisor/host/internal/exec"
+	"github.com/provisor/provisor/host/internal/jailfs"
+	"github.com/provisor/provisor/host/internal/sandbox"
+	"github.com/provisor/provisor/host/internal/session"
+	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/host/internal/workdir"
+	"github.com/provisor/provisor/proto/guestpb"
+)
+
+// sessionOptions say what a session of the tenant stands on.
+func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
+	manifest := r.plugin.Manifest
+	programs := map[string]session.Program{}
+	for _, name := range manifest.GetPrograms() {
+		if name != engineProgram {
+			continue
+		}
+		programs[name] = session.Program{
+			Engine:  &guestpb.Engine{Name: r.engine.Name, Version: r.engine.Version},
+			Env:     manifest.GetEnv(),
+			Notices: r.engine.Notices(),
+			Start:   r.start,
+		}
+	}
+	limits := sandbox.DefaultLimits()
+	return session.Options{
+		ID:          uuid.NewString(),
+		Tenant:      t,
+		Plugin:      r.plugin.Name,
+		Directory:   func(context.Context) (session.Directory, error) { return r.openDirectory(t) },
+		Instances:   instances{r},
+		Programs:    programs,
+		ExitTimeout: r.options.ExitTimeout,
+		Log:         r.options.Log,
+		Limits: &guestpb.Limits{
+			MemoryBytes:   limits.MemoryBytes,
+			ResponseBytes: limits.ResponseBytes,
+			RequestMillis: uint64(r.options.RequestTimeout.Milliseconds()),
+		},
+	}
+}
+
+// engineProgram is the logical name under which plugins ask for the engine, whichever it is.
+const engineProgram = "terraform"
+
+// directory are a session's directories, on the disk and as its instances see them.
+type directory struct {
+	*workdir.Session
+	work, tmp *jailfs.FS
+	// keep are the files that the plugin's manifest says must not be lost.
+	keep []string
+	// engine are the places that the session's engine uses.
+	engine engine.Dirs
+}
+
+func (r *Runtime) openDirectory(t tenant.Tenant) (_ *directory, err error) {
+	s, err := r.workdir.Create(t)
+	if err != nil {
+		return nil, err
+	}
+	d := &directory{Session: s, keep: r.plugin.Manifest.GetKeepFiles()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Remove())
+		}
+	}()
+	if d.engine, err = r.engine.Prepare(t, s.Root, s.Home, s.EngineTmp); err != nil {
+		return nil, err
+	}
+	quota := jailfs.NewQuota(jailfs.QuotaLimits{})
+	if d.work, err = jailfs.Open(s.Work, quota); err != nil {
+		return nil, fmt.Errorf("open the session's work directory: %w", err)
+	}
+	if d.tmp, err = jailfs.Open(s.Tmp, quota); err != nil {
+		return nil, fmt.Errorf("open the session's scratch directory: %w", err)
+	}
+	return d, nil
+}
+
+// Work is where the template lies on the host.
+func (d *directory) Work() string { return d.Session.Work }
+
+// Remove removes the directories and all that is in them.
+func (d *directory) Remove() error {
+	var errs []error
+	for _, fs := range []*jailfs.FS{d.work, d.tmp} {
+		if fs != nil {
+			errs = append(errs, fs.Close())
+		}
+	}
+	return errors.Join(append(errs, d.Session.Remove())...)
+}
+
+// instances makes instances of the runtime's plugin for a session.
+type instances struct{ runtime *Runtime }
+
+func (i instances) New(ctx context.Context, d session.Directory, h *session.Host) (session.Instance, error) {
+	dir := d.(*directory)
+	return i.runtime.plugin.Module.Instantiate(ctx, sandbox.InstanceConfig{
+		Name: i.runtime.plugin.Name,
+		Work: dir.work,
+		Tmp:  dir.tmp,
+		Host: instanceHost{h},
+	})
+}
+
+// instanceHost is a session as its instance sees it.
+type instanceHost struct{ *session.Host }
+
+func (h instanceHost) Start(req *guestpb.ExecRequest) (sandbox.Process, error) {
+	p, err := h.Host.Start(req)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// start runs one of the session's programs, with the engine's environment around the plugin's share.
+func (r *Runtime) start(d session.Directory, c session.Command) (session.Process, error) {
+	dir := d.(*directory)
+	p, err := exec.Start(exec.Program{
+		Path: r.engine.Path, Args: c.Args, Env: r.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
+		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
