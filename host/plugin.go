@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/provisor/provisor/host/internal/plugin"
+	"github.com/provisor/provisor/host/internal/progress"
 	"github.com/provisor/provisor/host/internal/sandbox"
 )
 
@@ -16,6 +17,7 @@ func loadPlugin(ctx context.Context, rt *sandbox.Runtime, o Options) (*plugin.Pl
 	if err != nil {
 		return nil, err
 	}
+	defer progress.Announce(o.Progress, "compiling the plugin "+file+" ...")()
 	return plugin.Load(ctx, rt, file)
 }
 

@@ -93,10 +93,25 @@ func connectRemote(c *cli.Context, signals *signals, address string) (*connectio
 		return nil, errors.Join(err, daemon.Close())
 	}
 	return &connection{session: s, close: func() error {
+		err := goodbye(s, hangUp)
 		stop()
-		hangUp()
-		return daemon.Close()
+		return errors.Join(err, daemon.Close())
 	}}, nil
+}
+
+// goodbye ends a session with a daemon: it says that nothing will follow, and hangs up when the daemon has ended it too, or after a
+// moment.
+func goodbye(s *client.Session, hangUp context.CancelFunc) error {
+	defer hangUp()
+	if err := s.CloseSend(); err != nil {
+		return err
+	}
+	defer time.AfterFunc(5*time.Second, hangUp).Stop()
+	for {
+		if _, err := s.Recv(); err != nil {
+			return nil
+		}
+	}
 }
 
 // connectLocal opens a session of a runtime in this process. A second interrupt ends it at once: its programs are killed, and no

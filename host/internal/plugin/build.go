@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/progress"
 )
 
 // BuildOptions say where a build goes.
@@ -57,7 +58,7 @@ func build(ctx context.Context, dir string, o BuildOptions) (err error) {
 	}
 	defer done()
 	raw := filepath.Join(workshop, "module.wasm")
-	stop := announce(o.Progress, fmt.Sprintf("building the plugin %s from %s ...", manifest.GetName(), dir))
+	stop := progress.Announce(o.Progress, fmt.Sprintf("building the plugin %s from %s ...", manifest.GetName(), dir))
 	err = goBuild(ctx, dir, raw)
 	stop()
 	if err != nil {
@@ -121,26 +122,6 @@ func tail(output []byte, most int) string {
 	}
 	_, rest, _ := bytes.Cut(output[len(output)-most:], []byte("\n"))
 	return "...\n" + string(rest)
-}
-
-// announce writes a line if what follows takes longer than a second. The function that it returns ends it.
-func announce(w io.Writer, text string) (stop func()) {
-	if w == nil {
-		return func() {}
-	}
-	finished, told := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(told)
-		select {
-		case <-time.After(time.Second):
-			fmt.Fprintln(w, text)
-		case <-finished:
-		}
-	}()
-	return func() {
-		close(finished)
-		<-told
-	}
 }
 
 // replace puts the bytes at path, whole or not at all. A file that holds them already is left alone.
