@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,9 +34,10 @@ func checkLock(brought []byte) error {
 		return err
 	}
 	if !bytes.Equal(brought, now) {
-		guest.Warn(lockFile + " is a part of the template, and init had to change it: it does not lock all of the template's providers for this platform. " +
-			"To lock them for every platform, run \"terraform providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_amd64 -platform=darwin_arm64 -platform=windows_amd64\" " +
-			"in the template's directory, and add the file it writes to the template")
+		guest.Warn(fmt.Sprintf("%s came with the template, and init had to change it: it does not lock every provider for this platform. "+
+			"To lock them for all, run \"%s providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_amd64 "+
+			"-platform=darwin_arm64 -platform=windows_amd64\" in the template's directory, and put the file that it writes into the template",
+			lockFile, cmp.Or(engineName(), terraform)))
 	}
 	return nil
 }
