@@ -34,7 +34,8 @@ type Cmd struct {
 	// Args are the arguments without the program's own name. Paths in them are relative to Dir: the program need not see
 	// WorkDir under the plugin's name for it.
 	Args []string
-	// Env is added to the environment that the host builds: NAME=value. A name that the operator does not allow is an error.
+	// Env is added to the environment that the host builds: NAME=value, each name once. A name that the operator does not
+	// allow is an error.
 	Env []string
 	// Dir is the working directory, relative to WorkDir; empty is WorkDir itself.
 	Dir string

@@ -32,14 +32,14 @@ func TestRunPassesEverythingOn(t *testing.T) {
 	})
 	var stdout, stderr bytes.Buffer
 	c := guest.Command(s.Context(), "tool", "x", "")
-	c.Env, c.Dir, c.Stdin, c.Stdout, c.Stderr = []string{"A=1", "A=2"}, "sub", strings.NewReader("in"), &stdout, &stderr
+	c.Env, c.Dir, c.Stdin, c.Stdout, c.Stderr = []string{"A=2", "B=1"}, "sub", strings.NewReader("in"), &stdout, &stderr
 	if err := c.Run(); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := stdout.String()+stderr.String(), `["x" ""] "2" "in"warned`; got != want {
 		t.Errorf("output %s, want %s", got, want)
 	}
-	want := []*guestpb.ExecRequest{{Program: "tool", Args: []string{"x", ""}, Env: []string{"A=1", "A=2"}, Dir: "sub", Stdin: true}}
+	want := []*guestpb.ExecRequest{{Program: "tool", Args: []string{"x", ""}, Env: []string{"A=2", "B=1"}, Dir: "sub", Stdin: true}}
 	if diff := cmp.Diff(want, s.Runs(), protocmp.Transform()); diff != "" {
 		t.Errorf("runs (-want +got):\n%s", diff)
 	}
@@ -78,6 +78,13 @@ func TestRunErrors(t *testing.T) {
 	c.Dir = "none"
 	if err := c.Run(); !errors.Is(err, abi.NotFound) {
 		t.Errorf("a missing directory: %v", err)
+	}
+	for _, env := range [][]string{{"A=1", "A=2"}, {"A"}, {"=1"}} {
+		c = guest.Command(s.Context(), "exits")
+		c.Env = env
+		if err := c.Run(); !errors.Is(err, abi.Invalid) {
+			t.Errorf("the environment %q: %v", env, err)
+		}
 	}
 	c = guest.Command(s.Context(), "exits")
 	c.Stdout = io.Discard

@@ -12,10 +12,8 @@ import (
 func init() {
 	hostcall.SetExports(hostcall.Exports{
 		Handle: func(p any, request []byte) int32 {
-			if p == nil {
-				return handle(registered, request)
-			}
-			return handle(p.(Provisioner), request)
+			provisioner, _ := p.(Provisioner)
+			return handle(provisioner, request)
 		},
 		NewContext: func() (context.Context, func()) {
 			return begin()

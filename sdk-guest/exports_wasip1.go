@@ -23,5 +23,5 @@ func provisorHandle(ptr unsafe.Pointer, size int32) int32 {
 	if !ok {
 		return statusBadRequest
 	}
-	return handle(registered, request)
+	return handle(nil, request)
 }

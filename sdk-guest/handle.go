@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/provisor/provisor/proto/provisionerpb"
-	"github.com/provisor/provisor/sdk-guest/internal/hostcall"
 )
 
 // What provisor_handle returns. The host takes anything but 0 for a failure of the plugin.
@@ -24,22 +23,24 @@ const (
 	statusNotDelivered
 )
 
-// handle answers one serialized request with p and returns what provisor_handle returns.
+// handle answers one serialized request with p, or with what is registered, and returns what provisor_handle returns.
 func handle(p Provisioner, request []byte) int32 {
-	req, err := decodeRequest(request)
-	if err != nil {
-		return complain(statusBadRequest, "decode the request: %v", err)
-	}
-	c, ok := callFor(req)
-	if !ok {
-		return complain(statusBadRequest, "a request of the type %T is not for plugins", req.GetType())
+	ctx, end := begin()
+	defer end()
+	if p == nil {
+		if registeredRaw != nil {
+			return registeredRaw(ctx, request)
+		}
+		p = registered
 	}
 	if p == nil {
 		return complain(statusNotRegistered, "no provisioner: call guest.Register in an init function")
 	}
-	ctx, end := begin()
-	defer end()
-	return respond(c, c.answer(ctx, p))
+	c, err := decodeCall(request)
+	if err != nil {
+		return complain(statusBadRequest, "%v", err)
+	}
+	return deliver(c, c.answer(ctx, p))
 }
 
 func complain(status int32, format string, args ...any) int32 {
@@ -47,23 +48,25 @@ func complain(status int32, format string, args ...any) int32 {
 	return status
 }
 
-// respond hands the answer over. One that can't be serialized or that the host does not take, as being too big, is
+// deliver hands the answer over. One that can't be serialized or that the host does not take, as being too big, is
 // replaced by an answer that says so.
-func respond(c call, answer *pb.Response) int32 {
-	b, err := proto.Marshal(answer)
+func deliver(c call, answer *pb.Response) int32 {
+	err := marshalAndRespond(answer)
 	if err == nil {
-		if err = noticed(hostcall.Current().Respond(b)); err == nil {
-			return statusOK
-		}
+		return statusOK
 	}
-	b, marshalErr := proto.Marshal(c.failure(fmt.Sprintf("deliver the answer to %s: %v", c.name, err)))
-	if marshalErr != nil {
-		return complain(statusNotDelivered, "deliver the answer to %s: %v", c.name, err)
-	}
-	if again := noticed(hostcall.Current().Respond(b)); again != nil {
+	if again := marshalAndRespond(c.undelivered(err)); again != nil {
 		return complain(statusNotDelivered, "deliver the answer to %s: %v; and say so: %v", c.name, err, again)
 	}
 	return statusOK
+}
+
+func marshalAndRespond(answer *pb.Response) error {
+	b, err := proto.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	return Respond(b)
 }
 
 // call is what there is to know of one kind of request.
@@ -73,6 +76,11 @@ type call struct {
 	run func(context.Context, Provisioner) *pb.Response
 	// failure is an answer of the right kind with that error.
 	failure func(text string) *pb.Response
+}
+
+// undelivered is the answer in the place of one that could not be delivered.
+func (c call) undelivered(err error) *pb.Response {
+	return c.failure(fmt.Sprintf("deliver the answer to %s: %v", c.name, err))
 }
 
 // answer calls the method, and makes an answer with an error of a panic or of none at all.
@@ -88,6 +96,18 @@ func (c call) answer(ctx context.Context, p Provisioner) (r *pb.Response) {
 		return c.failure("the plugin has no answer to " + c.name)
 	}
 	return r
+}
+
+func decodeCall(request []byte) (call, error) {
+	req, err := decodeRequest(request)
+	if err != nil {
+		return call{}, fmt.Errorf("decode the request: %w", err)
+	}
+	c, ok := callFor(req)
+	if !ok {
+		return call{}, fmt.Errorf("a request of the type %T is not for plugins", req.GetType())
+	}
+	return c, nil
 }
 
 // callFor looks up the method for a request; not ok for the requests that the host keeps to itself.

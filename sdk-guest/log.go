@@ -7,13 +7,24 @@ import (
 	"github.com/provisor/provisor/sdk-guest/internal/hostcall"
 )
 
+// maxLog is the most text of one Log, in bytes.
+const maxLog = 512 << 10
+
 // Log sends one Log to the client, in order and before the answer to the request. The host drops what is below the
 // session's level. Bytes that are not UTF-8 are replaced, since a Log can't carry them.
+//
+// A text of more than half a MiB goes out as several Logs, since hosts limit the size of one.
 //
 // A log that the host refuses (the session is over, or the limit on log text is hit) is not an error that a plugin could
 // do anything about: the host notes it.
 func Log(level pb.LogLevel, text string) {
-	_ = noticed(hostcall.Current().Log(int32(level), validUTF8(text)))
+	text = validUTF8(text)
+	for len(text) > maxLog {
+		n := splitAt(text, maxLog)
+		_ = noticed(hostcall.Current().Log(int32(level), text[:n]))
+		text = text[n:]
+	}
+	_ = noticed(hostcall.Current().Log(int32(level), text))
 }
 
 // Logf is Log in the manner of fmt.Sprintf.

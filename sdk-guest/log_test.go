@@ -27,6 +27,22 @@ func TestLogLevels(t *testing.T) {
 	}
 }
 
+func TestLogSplitsWhatIsTooLong(t *testing.T) {
+	s := guesttest.New(t)
+	text := strings.Repeat("é", 512<<10) + "end"
+	guest.Info("x" + text)
+	var got strings.Builder
+	for _, l := range s.Logs() {
+		if len(l.GetOutput()) > 512<<10 {
+			t.Errorf("a Log has %d bytes", len(l.GetOutput()))
+		}
+		got.WriteString(l.GetOutput())
+	}
+	if len(s.Logs()) != 3 || got.String() != "x"+text {
+		t.Errorf("%d logs, %d bytes", len(s.Logs()), got.Len())
+	}
+}
+
 func TestLogWriter(t *testing.T) {
 	const split = 64 << 10
 	for name, c := range map[string]struct {

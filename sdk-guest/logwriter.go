@@ -53,7 +53,7 @@ func (w *LogWriter) flush() {
 }
 
 // splitAt returns the place at or before n that does not cut a character of UTF-8 in two.
-func splitAt(line []byte, n int) int {
+func splitAt[Text string | []byte](line Text, n int) int {
 	for back := range 4 {
 		if at := n - back; at > 0 && line[at]&0xC0 != 0x80 {
 			return at

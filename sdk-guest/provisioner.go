@@ -29,7 +29,7 @@ func Register(p Provisioner) {
 	if p == nil {
 		panic("guest.Register: the provisioner is nil")
 	}
-	if registered != nil {
+	if registered != nil || registeredRaw != nil {
 		panic("guest.Register was called twice: a plugin has one provisioner")
 	}
 	registered = p

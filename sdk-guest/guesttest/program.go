@@ -104,6 +104,9 @@ func (h *host) ExecStart(request []byte) (int32, error) {
 	case req.GetDir() != "" && !filepath.IsLocal(filepath.FromSlash(req.GetDir())):
 		return 0, failf(abi.Invalid, "exec_start: the directory %q is not below WorkDir", req.GetDir())
 	}
+	if err := checkEnv(req.GetEnv()); err != nil {
+		return 0, err
+	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return 0, failf(abi.NotFound, "exec_start: there is no directory %q below WorkDir", req.GetDir())
 	}
@@ -117,6 +120,18 @@ func (h *host) ExecStart(request []byte) (int32, error) {
 	h.lastHandle++
 	h.processes[h.lastHandle] = p
 	return h.lastHandle, nil
+}
+
+func checkEnv(env []string) error {
+	seen := map[string]bool{}
+	for _, e := range env {
+		name, _, ok := strings.Cut(e, "=")
+		if !ok || name == "" || seen[name] {
+			return failf(abi.Invalid, "exec_start: the environment's %q must be NAME=value, each name once", e)
+		}
+		seen[name] = true
+	}
+	return nil
 }
 
 func (h *host) process(handle int32) (*process, error) {
