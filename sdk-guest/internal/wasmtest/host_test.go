@@ -41,6 +41,7 @@ var runtime = sync.OnceValues(func() (wazero.Runtime, error) {
 // build builds a plugin of this directory.
 func build(t *testing.T, name string) []byte {
 	t.Helper()
+	lookAtSources(t)
 	out := filepath.Join(t.TempDir(), name+".wasm")
 	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags", "-s -w", "-o", out, "./"+name)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
@@ -52,6 +53,23 @@ func build(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// lookAtSources opens what the plugins are built from, so that go test does not take a result from its cache when any of it
+// has changed.
+func lookAtSources(t *testing.T) {
+	t.Helper()
+	for _, pattern := range []string{"*/*.go", "../hostcall/*.go", "../../*.go", "../../../abi/*.go", "../../../proto/*/*.go", "../../../go.mod"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no sources in %s: %v", pattern, err)
+		}
+		for _, name := range files {
+			if _, err := os.ReadFile(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 var compiled struct {
