@@ -2,9 +2,7 @@ package graph
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
@@ -20,6 +18,7 @@ type agents struct {
 	onHolder  map[string][]*pb.Agent // by the holder's address without keys; the agents by address
 	byID      map[string]*pb.Agent   // those whose id is known
 	byAddress map[string]*pb.Agent   // by their own address without keys: those whose id is not known yet
+	byEdge    map[string]*pb.Agent   // by the address of what depends on them: those of byAddress, or nil, once agentOf was asked
 }
 
 // agents makes all agents that hang on a resource, with everything that hangs on them.
@@ -28,7 +27,7 @@ func (x *extraction) agents() (*agents, error) {
 	if err := checkAgentNames(resources); err != nil {
 		return nil, err
 	}
-	instanceIDs, err := x.instanceIDs()
+	ids, err := x.instanceIDs()
 	if err != nil {
 		return nil, err
 	}
@@ -36,8 +35,9 @@ func (x *extraction) agents() (*agents, error) {
 		onHolder:  make(map[string][]*pb.Agent),
 		byID:      make(map[string]*pb.Agent),
 		byAddress: make(map[string]*pb.Agent),
+		byEdge:    make(map[string]*pb.Agent),
 	}
-	above := walk(x.graph, slices.Sorted(maps.Keys(x.holders)), x.graph.down)
+	above := walk(x.graph, x.holders, x.graph.down)
 	for _, r := range resources {
 		agent, usesToken, err := newAgent(r)
 		if err != nil {
@@ -48,7 +48,7 @@ func (x *extraction) agents() (*agents, error) {
 			continue // nothing depends on it, so nothing runs it
 		}
 		if !usesToken {
-			agent.Auth = &pb.Agent_InstanceId{InstanceId: x.instanceID(agent.GetId(), instanceIDs, holder)}
+			agent.Auth = &pb.Agent_InstanceId{InstanceId: ids.of(agent.GetId(), holder)}
 		}
 		all.add(agent, r.Address, holder)
 	}

@@ -28,10 +28,20 @@ func (x *extraction) agentOf(r *show.Resource, agentID string, among *agents) *p
 	if agentID != "" {
 		return among.byID[agentID]
 	}
+	keyless := withoutKeys(r.Address)
+	agent, known := among.byEdge[keyless] // the same for all instances, however many edges there are
+	if !known {
+		agent = x.agentByEdge(keyless, among)
+		among.byEdge[keyless] = agent
+	}
+	return agent
+}
+
+func (x *extraction) agentByEdge(keyless string, among *agents) *pb.Agent {
 	var smallest string
-	x.graph.direct(withoutKeys(r.Address), func(keyless string) {
-		if among.byAddress[keyless] != nil && (smallest == "" || keyless < smallest) {
-			smallest = keyless
+	x.graph.direct(keyless, func(dependency string) {
+		if among.byAddress[dependency] != nil && (smallest == "" || dependency < smallest) {
+			smallest = dependency
 		}
 	})
 	return among.byAddress[smallest]

@@ -80,7 +80,7 @@ type extraction struct {
 	byType  map[string][]*show.Resource // the same by type
 	data    []*show.Resource            // every data source, in the order found
 	graph   *dependencies
-	holders map[string][]*show.Resource // what agents and metadata may hang on: by address without keys, instances by address
+	holders []string // what agents and metadata may hang on: addresses without keys, sorted, each one once
 }
 
 func extract(found []*show.Resource, dotText []byte, o Options) (*pb.GraphComplete, error) {
@@ -108,7 +108,6 @@ func (x *extraction) sort(found []*show.Resource) {
 		last[r.Address] = i
 	}
 	x.byType = make(map[string][]*show.Resource)
-	x.holders = make(map[string][]*show.Resource)
 	for i, r := range found {
 		switch {
 		case last[r.Address] != i:
@@ -122,10 +121,11 @@ func (x *extraction) sort(found []*show.Resource) {
 	for _, r := range x.managed {
 		x.byType[r.Type] = append(x.byType[r.Type], r)
 		if isHolder(r.Type) {
-			keyless := withoutKeys(r.Address)
-			x.holders[keyless] = append(x.holders[keyless], r)
+			x.holders = append(x.holders, withoutKeys(r.Address))
 		}
 	}
+	slices.Sort(x.holders)
+	x.holders = slices.Compact(x.holders)
 }
 
 // answer puts the parts together.

@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"cmp"
+
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/values"
 )
 
@@ -13,37 +15,38 @@ var holderInstanceIDs = map[string]string{
 	"google_compute_instance":         "instance_id",
 }
 
-// instanceIDs are the ids that coder_agent_instance gives, by the agent's id. Of several the smallest address counts. In a
-// plan the agent's id is not known yet, so they belong to nobody.
-func (x *extraction) instanceIDs() (map[string]string, error) {
-	byAgent := make(map[string]string)
+// instanceIDs are the ids by which agents that do not use a token are known.
+type instanceIDs struct {
+	given    map[string]string // by the agent's id: what coder_agent_instance says
+	ofHolder map[string]string // by the holder's address without keys
+}
+
+// instanceIDs reads them. Where several coder_agent_instances name an agent, the smallest address counts; in a plan the
+// agent's id is not known yet, so they belong to nobody. Of several instances of a holder the first that has an id counts.
+func (x *extraction) instanceIDs() (*instanceIDs, error) {
+	ids := &instanceIDs{given: make(map[string]string), ofHolder: make(map[string]string)}
 	for _, r := range x.byType["coder_agent_instance"] {
 		v := values.Parse(r.Address, r.Values)
 		agentID, instanceID := v.String("agent_id"), v.String("instance_id")
 		if err := v.Err(); err != nil {
 			return nil, err
 		}
-		if agentID != "" && byAgent[agentID] == "" {
-			byAgent[agentID] = instanceID
+		if agentID != "" && ids.given[agentID] == "" {
+			ids.given[agentID] = instanceID
 		}
 	}
-	return byAgent, nil
+	for resourceType, attribute := range holderInstanceIDs {
+		for _, r := range x.byType[resourceType] {
+			keyless := withoutKeys(r.Address)
+			if ids.ofHolder[keyless] == "" {
+				ids.ofHolder[keyless] = values.Parse(r.Address, r.Values).String(attribute)
+			}
+		}
+	}
+	return ids, nil
 }
 
-// instanceID is the id by which an agent that does not use a token is known: what the template says, else that of the
-// resource that it hangs on. Of several instances of that resource the first one that has an id counts.
-func (x *extraction) instanceID(agentID string, given map[string]string, holder string) string {
-	if id := given[agentID]; id != "" {
-		return id
-	}
-	for _, r := range x.holders[holder] {
-		attribute, ok := holderInstanceIDs[r.Type]
-		if !ok {
-			continue
-		}
-		if id := values.Parse(r.Address, r.Values).String(attribute); id != "" {
-			return id
-		}
-	}
-	return ""
+// of is what the template says, else the id of the resource that the agent hangs on.
+func (ids *instanceIDs) of(agentID, holder string) string {
+	return cmp.Or(ids.given[agentID], ids.ofHolder[holder])
 }

@@ -2,8 +2,6 @@ package graph
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/values"
@@ -22,7 +20,7 @@ type metadata struct {
 // Its resource_id is not read: a plan does not know it, and plan and state have to agree.
 func (x *extraction) metadata() (map[string]*metadata, error) {
 	about := make(map[string]*metadata)
-	below := walk(x.graph, slices.Sorted(maps.Keys(x.holders)), x.graph.up)
+	below := walk(x.graph, x.holders, x.graph.up)
 	for _, r := range x.byType["coder_metadata"] {
 		target, ok := below.of(withoutKeys(r.Address))
 		if !ok {

@@ -10,59 +10,71 @@ import "math"
 // and however the layers of a template depend on each other; a search from each agent has as many paths as there are
 // products of layers.
 type nearest struct {
-	graph    *dependencies
-	targets  []string // addresses without keys, sorted: a smaller index is a smaller address
-	distance []int32  // of each node, in edges; unreached if there is no way
-	target   []int32  // of each node: an index into targets
+	targets   []string         // addresses without keys, sorted: a smaller index is a smaller address
+	labels    []label          // of each node
+	byAddress map[string]label // the best label of an address's nodes; without those that are never reached
+}
+
+// label is the best way from a node to a target.
+type label struct {
+	distance int32 // in edges; unreached if there is no way
+	target   int32 // an index into targets
 }
 
 const unreached = math.MaxInt32
 
 // walk follows the edges of direction, which lead away from the targets.
 func walk(graph *dependencies, targets []string, direction adjacency) *nearest {
-	n := &nearest{
-		graph: graph, targets: targets,
-		distance: make([]int32, len(graph.names)), target: make([]int32, len(graph.names)),
-	}
-	for i := range n.distance {
-		n.distance[i], n.target[i] = unreached, unreached
+	n := &nearest{targets: targets, labels: make([]label, len(graph.names)), byAddress: make(map[string]label)}
+	for i := range n.labels {
+		n.labels[i] = label{unreached, unreached}
 	}
 	var level []int32
 	for i, address := range targets {
 		for _, node := range graph.nodes[address] {
-			n.distance[node], n.target[node] = 0, int32(i)
+			n.labels[node] = label{0, int32(i)}
 			level = append(level, node)
 		}
 	}
 	for distance := int32(1); len(level) > 0; distance++ {
-		var next []int32
-		for _, node := range level {
-			for _, neighbour := range direction.of(node) {
-				switch n.distance[neighbour] {
-				case unreached:
-					n.distance[neighbour], n.target[neighbour] = distance, n.target[node]
-					next = append(next, neighbour)
-				case distance: // reached from this level before; its own neighbours come only after the level is done
-					n.target[neighbour] = min(n.target[neighbour], n.target[node])
-				}
+		level = n.step(level, distance, direction)
+	}
+	for node, l := range n.labels {
+		if name := graph.names[node]; name != "" && l.distance != unreached {
+			if best, ok := n.byAddress[name]; !ok || l.less(best) {
+				n.byAddress[name] = l
 			}
 		}
-		level = next
 	}
 	return n
 }
 
-// of is the target that is the nearest to the resource at the address; ok is false if there is none.
-func (n *nearest) of(keyless string) (target string, ok bool) {
-	distance, best := int32(unreached), int32(unreached)
-	for _, node := range n.graph.nodes[keyless] {
-		d, t := n.distance[node], n.target[node]
-		if d < distance || d == distance && t < best {
-			distance, best = d, t
+// step hands the labels of a level to its neighbours, and returns those that nothing has reached before.
+func (n *nearest) step(level []int32, distance int32, direction adjacency) (next []int32) {
+	for _, node := range level {
+		for _, neighbour := range direction.of(node) {
+			l := &n.labels[neighbour]
+			switch l.distance {
+			case unreached:
+				*l = label{distance, n.labels[node].target}
+				next = append(next, neighbour)
+			case distance: // reached from this level before; it hands its label on only when the level is done
+				l.target = min(l.target, n.labels[node].target)
+			}
 		}
 	}
-	if distance == unreached {
+	return next
+}
+
+func (l label) less(other label) bool {
+	return l.distance < other.distance || l.distance == other.distance && l.target < other.target
+}
+
+// of is the target that is the nearest to the resource at the address; ok is false if there is none.
+func (n *nearest) of(keyless string) (target string, ok bool) {
+	l, ok := n.byAddress[keyless]
+	if !ok {
 		return "", false
 	}
-	return n.targets[best], true
+	return n.targets[l.target], true
 }

@@ -1,10 +1,9 @@
 // Package dot reads the graphs that the engine's `graph` command prints.
 //
-// It is a strict parser of the part of DOT that engines write, and it bends the language in one place, as they do: an
-// engine escapes the quotes in a node's name but not the backslashes, so that an instance key with a quote in it comes
-// out as \\" where DOT would end the string. Here a quote ends a string unless a backslash stands before it; a name never
-// ends in a backslash, so nothing else changes. General DOT libraries lose such graphs; and the one in the field
-// (gographviz) is an LR parser that takes some thirty times as long (BenchmarkParse).
+// It is a strict parser of the part of DOT that engines write: quoted strings with Go's escapes (an engine quotes the names
+// of nodes with strconv.Quote), nodes, edges, attributes, subgraphs. The general library in the field, gographviz, is an LR
+// parser that takes 0.8 seconds and 35 MB in a guest for what takes 40 ms and 1 MB here: a graph of 2,000 resources with ten
+// edges each.
 package dot
 
 import (

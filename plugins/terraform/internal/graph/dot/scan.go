@@ -84,12 +84,12 @@ func (s *scanner) quoted() token {
 		case '\n':
 			s.err = errors.New("a quoted string does not end on its line")
 			return token{kind: broken}
+		case '\\':
+			i++ // whatever is escaped
 		case '"':
-			if s.text[i-1] != '\\' {
-				t := token{quoted, s.text[1:i]}
-				s.text = s.text[i+1:]
-				return t
-			}
+			t := token{quoted, s.text[1:i]}
+			s.text = s.text[i+1:]
+			return t
 		}
 	}
 	s.err = errors.New("a quoted string does not end")
