@@ -76,6 +76,10 @@ func (r *runner) run(ctx context.Context, c *cli.Context, signals *signals) (err
 	defer func() { err = errors.Join(err, connection.close()) }()
 	r.session = connection.session
 	if err := r.session.Configure(&pb.Config{ProvisionerLogLevel: r.logLevel}); err != nil {
+		// A session that has ended says why to who receives.
+		if _, reason := r.session.Recv(); reason != nil {
+			err = reason
+		}
 		return err
 	}
 	for _, s := range r.steps {
@@ -131,8 +135,8 @@ func (r *runner) do(ctx context.Context, s step, request *pb.Request) error {
 	r.printer.Start(string(s))
 	response, err := r.session.Do(ctx, request, r.printer.Log)
 	if err != nil {
-		r.printer.Done(err.Error())
-		return &exitError{code: exitFailed}
+		r.printer.Done("the session broke off")
+		return err
 	}
 	r.answers.add(s, response)
 	if state := response.GetApply().GetState(); len(state) > 0 {

@@ -43,9 +43,11 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"json":     jsonCommand,
-			"waitfile": waitFile,
-			"code":     codeCommand,
+			"json":      jsonCommand,
+			"waitfile":  waitFile,
+			"code":      codeCommand,
+			"certs":     certsCommand,
+			"listening": listeningCommand,
 		},
 	})
 }
@@ -144,12 +146,30 @@ func lookUp(document any, path []string) string {
 
 // waitFile is "waitfile FILE": waits until the file is there.
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
-			return
-		}
+	waitFor(ts, args[0]+" did not appear", func() bool {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err == nil
+	})
+}
+
+// patience is how long a script waits for anything; a machine under load is slow.
+const patience = 3 * time.Minute
+
+func waitFor(ts *testscript.TestScript, otherwise string, done func() bool) {
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("%s did not appear", args[0])
+			ts.Fatalf("%s", otherwise)
 		}
 	}
+}
+
+// readyAddress finds the address in a daemon's log in JSON, or nothing.
+func readyAddress(log []byte) string {
+	for line := range bytes.Lines(log) {
+		var entry struct{ Msg, Listen string }
+		if json.Unmarshal(line, &entry) == nil && entry.Msg == "ready" {
+			return entry.Listen
+		}
+	}
+	return ""
 }
