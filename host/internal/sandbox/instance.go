@@ -159,6 +159,9 @@ func (i *Instance) handle(ctx context.Context, request []byte) error {
 	switch {
 	case err != nil:
 		return err
+	case ctx.Err() != nil && (status != 0 || !i.responded):
+		// It ended by itself, but because a call that it waited in was interrupted.
+		return interrupted(ctx)
 	case status != 0:
 		return &Failure{Kind: Status, Text: fmt.Sprintf("%s returned %d", abi.ExportHandle, int32(status))}
 	case !i.responded:
@@ -169,7 +172,7 @@ func (i *Instance) handle(ctx context.Context, request []byte) error {
 
 // deliver writes the request into the guest's memory.
 func (i *Instance) deliver(ctx context.Context, request []byte) (ptr uint32, err error) {
-	if uint64(len(request)) > i.memory.limit() {
+	if uint64(len(request)) >= i.memory.limit() {
 		return 0, &Failure{Kind: Memory, Text: fmt.Sprintf("the request has %s, an instance's memory is limited to %s (setting %s)",
 			size(uint64(len(request))), size(i.memory.limit()), settingMemory)}
 	}
@@ -177,7 +180,7 @@ func (i *Instance) deliver(ctx context.Context, request []byte) (ptr uint32, err
 	if err != nil {
 		return 0, err
 	}
-	if ptr == 0 {
+	if ptr == 0 && len(request) > 0 {
 		return 0, &Failure{Kind: Memory, Text: fmt.Sprintf("out of memory: it has no room for a request of %s; its memory is limited to %s (setting %s)",
 			size(uint64(len(request))), size(i.memory.limit()), settingMemory)}
 	}

@@ -25,7 +25,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		MemoryBytes:   256 << 20,
-		ModuleBytes:   128 << 20,
+		ModuleBytes:   64 << 20,
 		CompileTime:   2 * time.Minute,
 		ResponseBytes: 64 << 20,
 		OutputBytes:   1 << 20,

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -31,7 +30,7 @@ type Options struct {
 type Runtime struct {
 	limits Limits
 	log    *slog.Logger
-	cache  wazero.CompilationCache
+	cache  *cache
 	engine wazero.Runtime
 	// wasi are the functions of WASI by name, to check imports against.
 	wasi map[string]api.FunctionDefinition
@@ -55,7 +54,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		if r.cache, err = openCache(o.CacheDir); err != nil {
 			return nil, err
 		}
-		config = config.WithCompilationCache(r.cache)
+		config = config.WithCompilationCache(r.cache.compiled)
 	}
 	r.engine = wazero.NewRuntimeWithConfig(ctx, config)
 	defer func() {
@@ -80,7 +79,7 @@ func (r *Runtime) Close(ctx context.Context) error {
 	r.compiling.Wait()
 	err := r.engine.Close(ctx)
 	if r.cache != nil {
-		err = errors.Join(err, r.cache.Close(ctx))
+		err = errors.Join(err, r.cache.compiled.Close(ctx))
 	}
 	return err
 }
@@ -93,24 +92,4 @@ func (r *Runtime) provideWASI(ctx context.Context) error {
 	r.wasi = compiled.ExportedFunctions()
 	_, err = r.engine.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName(wasi_snapshot_preview1.ModuleName))
 	return err
-}
-
-// openCache opens the directory of compiled modules, and refuses one that others may write: they could have this process
-// execute anything.
-func openCache(dir string) (wazero.CompilationCache, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory for compiled plugins: %w", err)
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return nil, fmt.Errorf("look at the directory for compiled plugins: %w", err)
-	}
-	if err := onlyOursToWrite(info); err != nil {
-		return nil, fmt.Errorf("the directory for compiled plugins, %s, %w: remove it, or name another", dir, err)
-	}
-	cache, err := wazero.NewCompilationCacheWithDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open the directory for compiled plugins: %w", err)
-	}
-	return cache, nil
 }

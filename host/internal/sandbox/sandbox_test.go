@@ -8,16 +8,17 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
+	"go.uber.org/goleak"
 
 	"github.com/provisor/provisor/abi"
-	"github.com/provisor/provisor/host/internal/wasmtest"
 	"github.com/provisor/provisor/proto/guestpb"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeHost is a Host that records.
 type fakeHost struct {
@@ -105,27 +106,4 @@ func newInstance(t *testing.T, r *Runtime, wasm []byte, h Host) *Instance {
 		}
 	})
 	return i
-}
-
-func TestHandle(t *testing.T) {
-	p := wasmtest.NewPlugin()
-	i := newInstance(t, newRuntime(t, Options{}), p.Handled(p.Respond("hello")), &fakeHost{})
-	for range 2 {
-		got, err := i.Handle(t.Context(), []byte("request"))
-		if err != nil || string(got) != "hello" {
-			t.Fatalf("got %q, %v", got, err)
-		}
-	}
-}
-
-func TestLoopIsInterrupted(t *testing.T) {
-	p := wasmtest.NewPlugin()
-	i := newInstance(t, newRuntime(t, Options{}), p.Handled(wasmtest.Loop(wasmtest.Br(0)), wasmtest.I32Const(0)), &fakeHost{})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := i.Handle(ctx, nil)
-	var f *Failure
-	if !errors.As(err, &f) || f.Kind != Deadline || !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got %v", err)
-	}
 }

@@ -12,12 +12,13 @@ const RequestAt = 32 << 10
 // Plugin is a module with all exports that the ABI asks for. Everything but handle does what it should.
 type Plugin struct {
 	Module
-	host map[string]uint32
+	host    map[string]uint32
+	defined map[string]bool
 }
 
-// NewPlugin returns a plugin with 1 page of memory that imports all functions of the host, and the given ones as "module name".
+// NewPlugin returns a plugin that imports all functions of the host and some of WASI's.
 func NewPlugin() *Plugin {
-	p := &Plugin{host: map[string]uint32{}}
+	p := &Plugin{host: map[string]uint32{}, defined: map[string]bool{}}
 	for _, f := range abi.Imports {
 		p.host[f.Name] = p.ImportFunc(abi.HostModule, f.Name, types(f.Params), types(f.Results))
 	}
@@ -53,7 +54,8 @@ func (p *Plugin) Respond(response string) []byte {
 	return p.Host(abi.FuncRespond, at, int32(len(response)))
 }
 
-// Handled returns the plugin with that body of provisor_handle, whose parameters are locals 0 and 1, and which leaves its status.
+// Handled returns the plugin with that body of provisor_handle, whose parameters are locals 0 and 1, and which leaves its status, and
+// with 1 page of memory.
 func (p *Plugin) Handled(body ...[]byte) []byte { return p.Finish(nil, body...) }
 
 // Finish is Handled with locals, from index 2 on.
@@ -66,10 +68,14 @@ func (p *Plugin) Finish(locals []Type, body ...[]byte) []byte {
 	return p.Bytes()
 }
 
+// Defines reports whether Define was called for the export.
+func (p *Plugin) Defines(export string) bool { return p.defined[export] }
+
 // Define adds an export with the signature that the ABI gives it.
 func (p *Plugin) Define(export string, locals []Type, body ...[]byte) {
 	i := slices.IndexFunc(abi.Exports, func(f abi.Function) bool { return f.Name == export })
 	f := abi.Exports[i]
+	p.defined[export] = true
 	p.ExportFunc(export, p.Func(types(f.Params), types(f.Results), locals, body...))
 }
 

@@ -23,6 +23,13 @@ func (r *reader) fail(format string, args ...any) {
 
 func (r *reader) done() bool { return r.at >= len(r.b) }
 
+// end fails if something is left.
+func (r *reader) end() {
+	if r.err == nil && !r.done() {
+		r.fail("%d bytes are left over", r.left())
+	}
+}
+
 func (r *reader) left() int { return len(r.b) - r.at }
 
 func (r *reader) byte() byte {
@@ -52,24 +59,24 @@ func (r *reader) sub(n uint32) *reader {
 	return &reader{b: r.b[r.at-int(n) : r.at]}
 }
 
-// leb skips a number of at most that many bytes and returns its bits, as of an unsigned one.
-func (r *reader) leb(most int) uint64 {
+func (r *reader) u32() uint32 {
 	v, n := binary.Uvarint(r.b[r.at:])
-	if n <= 0 || n > most {
+	if n <= 0 || n > 5 || v > math.MaxUint32 {
 		r.fail("there is a broken number")
 		return 0
 	}
 	r.at += n
-	return v
+	return uint32(v)
 }
 
-func (r *reader) u32() uint32 {
-	v := r.leb(5)
-	if v > math.MaxUint32 {
-		r.fail("there is a broken number")
-		return 0
+// skipSigned skips a signed number of at most that many bytes.
+func (r *reader) skipSigned(most int) {
+	for range most {
+		if r.byte() < 0x80 {
+			return
+		}
 	}
-	return uint32(v)
+	r.fail("there is a broken number")
 }
 
 func (r *reader) skipU32() { r.u32() }
@@ -87,12 +94,12 @@ func (r *reader) name() string {
 }
 
 // limits are those of a table or a memory.
-func (r *reader) limits() (least uint32, most uint64) {
+func (r *reader) limits() (least, most uint64) {
 	switch kind := r.byte(); kind {
 	case 0:
-		return r.u32(), noMaximum
+		return uint64(r.u32()), math.MaxUint32
 	case 1:
-		return r.u32(), uint64(r.u32())
+		return uint64(r.u32()), uint64(r.u32())
 	default:
 		r.fail("there are limits of the unknown kind %d", kind)
 		return 0, 0
@@ -101,13 +108,13 @@ func (r *reader) limits() (least uint32, most uint64) {
 
 // vector reads a vector and returns its length. Each entry has a byte at least, so that a count that is larger than
 // what is left is a lie.
-func (r *reader) vector(most uint32, entry func(*reader)) uint32 {
-	n := r.u32()
-	if n > most {
-		r.fail("it has %d entries, the limit is %d", n, most)
+func (r *reader) vector(most int, entry func(*reader)) int {
+	n := int64(r.u32())
+	if n > int64(most) {
+		r.fail("there are %d entries, the limit is %d", n, most)
 		return 0
 	}
-	if uint64(n) > uint64(r.left()) {
+	if n > int64(r.left()) {
 		r.fail("%d entries are announced, %d bytes are left", n, r.left())
 		return 0
 	}
@@ -116,7 +123,45 @@ func (r *reader) vector(most uint32, entry func(*reader)) uint32 {
 			return 0
 		}
 	}
-	return n
+	return int(n)
+}
+
+// valueType takes the types of version 2 of the specification.
+func (r *reader) valueType() {
+	switch t := r.byte(); t {
+	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f:
+	default:
+		r.fail("%#x is no value type", t)
+	}
+}
+
+// constant reads a constant expression.
+func (r *reader) constant() {
+	for r.err == nil {
+		switch op := r.byte(); op {
+		case 0x0b: // end
+			return
+		case 0x41: // i32.const
+			r.skipSigned(5)
+		case 0x42: // i64.const
+			r.skipSigned(10)
+		case 0x23, 0xd2: // global.get, ref.func
+			r.u32()
+		case 0x43: // f32.const
+			r.skip(4)
+		case 0x44: // f64.const
+			r.skip(8)
+		case 0xd0: // ref.null
+			r.valueType()
+		case 0xfd: // v128.const
+			if r.u32() != 12 {
+				r.fail("there is a vector instruction in a constant")
+			}
+			r.skip(16)
+		default:
+			r.fail("the instruction %#x does not belong into a constant", op)
+		}
+	}
 }
 
 func appendU32(b []byte, v uint32) []byte { return binary.AppendUvarint(b, uint64(v)) }

@@ -7,7 +7,6 @@ package vet
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 )
@@ -17,7 +16,8 @@ import (
 // See https://webassembly.github.io/spec/js-api/#limits.
 const (
 	maxTypes         = 20_000
-	maxTypeValues    = 1_000
+	maxParams        = 1_000   // of one type; as many results
+	maxTypeValues    = 200_000 // parameters and results of all types together
 	maxFunctions     = 1_000_000
 	maxImports       = 1_000
 	maxExports       = 100_000
@@ -58,13 +58,13 @@ var order = [...]int{
 	sectionStart: 8, sectionElement: 9, sectionDataCount: 10, sectionCode: 11, sectionData: 12,
 }
 
-// Module checks a module that may import functions of the named modules. It returns the module to compile: the same
-// bytes, but for the maximum of tables that could grow without end.
+// Module checks a module that may import functions of the named modules. It returns the module to compile: tables that could
+// grow without end have got a maximum, and custom sections are left out but for the names of functions, which explain a trap.
 func Module(wasm []byte, importModules ...string) ([]byte, error) {
 	if !bytes.HasPrefix(wasm, []byte("\x00asm\x01\x00\x00\x00")) {
 		return nil, fmt.Errorf(`not a WebAssembly binary module (it must start with "\0asm" and version 1)`)
 	}
-	v := vetter{importModules: importModules}
+	v := &vetter{importModules: importModules}
 	out := slices.Clone(wasm[:8])
 	r := &reader{b: wasm, at: 8}
 	for last := 0; !r.done(); {
@@ -82,35 +82,39 @@ func Module(wasm []byte, importModules ...string) ([]byte, error) {
 			}
 			last = order[id]
 		}
-		kept, err := v.section(id, content)
-		if err != nil {
-			return nil, fmt.Errorf("the %s section: %w", sectionNames[id], err)
+		kept := v.section(id, content)
+		if content.err != nil {
+			return nil, fmt.Errorf("the %s section: %w", sectionNames[id], content.err)
 		}
-		out = append(appendU32(append(out, id), uint32(len(kept))), kept...)
+		if kept != nil {
+			out = append(appendU32(append(out, id), uint32(len(kept))), kept...)
+		}
 	}
 	return out, nil
 }
 
-// vetter is what has to be known of one section for another.
+// vetter is what has to be remembered from one entry or section for the next.
 type vetter struct {
 	importModules []string
 	hasNames      bool
+	typeValues    int
+	elements      int
 }
 
-// section checks a section and returns what it should hold.
-func (v *vetter) section(id byte, r *reader) ([]byte, error) {
-	whole := r.b[r.at:]
+// section checks a section and returns what is kept of it; nil = nothing. The error is the reader's.
+func (v *vetter) section(id byte, r *reader) (kept []byte) {
+	kept = r.b
 	switch id {
 	case sectionCustom:
-		v.custom(r)
+		return v.custom(r)
 	case sectionType:
-		r.vector(maxTypes, (*reader).functionType)
+		r.vector(maxTypes, v.functionType)
 	case sectionImport:
 		r.vector(maxImports, v.importEntry)
 	case sectionFunction:
 		r.vector(maxFunctions, (*reader).skipU32)
 	case sectionTable:
-		whole = r.tables()
+		kept = tables(r)
 	case sectionMemory:
 		r.vector(1, func(r *reader) { r.limits() })
 	case sectionGlobal:
@@ -120,50 +124,42 @@ func (v *vetter) section(id byte, r *reader) ([]byte, error) {
 	case sectionStart:
 		r.fail("there is a start function: what has to run first belongs into the export _initialize")
 	case sectionElement:
-		elements := uint64(0)
-		r.vector(maxSegments, func(r *reader) { r.elementSegment(&elements) })
+		r.vector(maxSegments, v.elementSegment)
 	case sectionCode:
-		r.vector(maxFunctions, (*reader).function)
+		r.vector(maxFunctions, function)
 	case sectionData:
-		r.vector(maxSegments, (*reader).dataSegment)
+		r.vector(maxSegments, dataSegment)
 	case sectionDataCount:
 		r.u32()
 	}
-	if r.err == nil && !r.done() {
-		r.fail("%d bytes are left over", len(r.b)-r.at)
-	}
-	return whole, r.err
+	r.end()
+	return kept
 }
 
-func (v *vetter) custom(r *reader) {
-	if r.name() != "name" {
-		r.at = len(r.b)
-		return
-	}
-	if v.hasNames {
-		r.fail("a second one has the name \"name\"")
+// custom keeps the names of functions, if the section that they stand in is in order. A custom section's content can't make a
+// module invalid.
+func (v *vetter) custom(r *reader) (kept []byte) {
+	if r.name() != "name" || v.hasNames {
+		return nil
 	}
 	v.hasNames = true
-	for r.err == nil && !r.done() {
-		id := r.byte()
-		sub := r.sub(r.u32())
-		switch {
-		case r.err != nil:
-			return
-		case id == 0:
-			sub.name()
-		case id == 1:
-			sub.vector(maxFunctions, (*reader).nameEntry)
-		case id == 2:
-			sub.vector(maxFunctions, func(r *reader) { r.u32(); r.vector(maxLocals, (*reader).nameEntry) })
-		default:
+	kept = append(appendU32(nil, 4), "name"...)
+	names := &reader{b: r.b, at: r.at}
+	for names.err == nil && !names.done() {
+		id := names.byte()
+		content := names.sub(names.u32())
+		if id != 1 || names.err != nil {
 			continue
 		}
-		if sub.err == nil && !sub.done() {
-			sub.fail("%d bytes are left over", len(sub.b)-sub.at)
-		}
-		r.err = sub.err
+		content.vector(maxFunctions, func(r *reader) { r.u32(); r.name() })
+		content.end()
+		names.err = content.err
+		kept = append(appendU32(append(kept, id), uint32(len(content.b))), content.b...)
 	}
+	if names.err != nil {
+		return nil
+	}
+	return kept
 }
 
 func (v *vetter) importEntry(r *reader) {
@@ -182,15 +178,14 @@ func (v *vetter) importEntry(r *reader) {
 }
 
 // tables checks the tables and returns the section with a maximum for each, so that all of them together stay small.
-func (r *reader) tables() []byte {
+func tables(r *reader) []byte {
 	var types []byte
-	var least []uint32
-	var most []uint64
+	var least, most []uint64
 	var sum uint64
 	r.vector(maxTables, func(r *reader) {
 		types = append(types, r.byte())
 		min, max := r.limits()
-		least, most, sum = append(least, min), append(most, max), sum+uint64(min)
+		least, most, sum = append(least, min), append(most, max), sum+min
 	})
 	if sum > maxTableEntries {
 		r.fail("the tables have %d entries, the limit is %d", sum, maxTableEntries)
@@ -200,35 +195,26 @@ func (r *reader) tables() []byte {
 	}
 	out := appendU32(nil, uint32(len(types)))
 	for i, t := range types {
-		share := max(uint64(least[i]), maxTableEntries/uint64(len(types)))
-		out = append(out, t, 1)
-		out = appendU32(appendU32(out, least[i]), uint32(min(most[i], share)))
+		share := max(least[i], maxTableEntries/uint64(len(types)))
+		out = appendU32(append(out, t, 1), uint32(least[i]))
+		out = appendU32(out, uint32(min(most[i], share)))
 	}
 	return out
 }
 
-// noMaximum stands for the maximum of limits that have none.
-const noMaximum = math.MaxUint64
-
-func (r *reader) functionType() {
+func (v *vetter) functionType(r *reader) {
 	if r.byte() != 0x60 {
 		r.fail("there is a type that is not one of a function")
 	}
 	for range 2 {
-		r.vector(maxTypeValues, func(r *reader) { r.valueType() })
+		v.typeValues += r.vector(maxParams, (*reader).valueType)
+	}
+	if v.typeValues > maxTypeValues {
+		r.fail("the types have more than %d parameters and results", maxTypeValues)
 	}
 }
 
-// valueType takes the types of version 2 of the specification.
-func (r *reader) valueType() {
-	switch t := r.byte(); t {
-	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f:
-	default:
-		r.fail("%#x is no value type", t)
-	}
-}
-
-func (r *reader) elementSegment(sum *uint64) {
+func (v *vetter) elementSegment(r *reader) {
 	kind := r.u32()
 	if kind > 7 {
 		r.fail("there is a segment of the unknown kind %d", kind)
@@ -248,15 +234,13 @@ func (r *reader) elementSegment(sum *uint64) {
 	if expressions {
 		entry = (*reader).constant
 	}
-	*sum += uint64(r.vector(maxElements, entry))
-	if *sum > maxElements {
+	if v.elements += r.vector(maxElements, entry); v.elements > maxElements {
 		r.fail("the segments have more than %d elements", maxElements)
 	}
 }
 
-func (r *reader) dataSegment() {
-	kind := r.u32()
-	switch kind {
+func dataSegment(r *reader) {
+	switch kind := r.u32(); kind {
 	case 0:
 		r.constant()
 	case 1:
@@ -269,15 +253,12 @@ func (r *reader) dataSegment() {
 	r.sub(r.u32())
 }
 
-func (r *reader) function() {
+func function(r *reader) {
 	bytes := r.u32()
 	if bytes > maxFunctionBytes {
 		r.fail("a function has %d bytes, the limit is %d", bytes, maxFunctionBytes)
 	}
 	body := r.sub(bytes)
-	if r.err != nil {
-		return
-	}
 	locals := uint64(0)
 	body.vector(maxLocals, func(r *reader) {
 		locals += uint64(r.u32())
@@ -286,32 +267,7 @@ func (r *reader) function() {
 	if locals > maxLocals {
 		body.fail("a function has %d locals, the limit is %d", locals, maxLocals)
 	}
-	r.err = body.err
-}
-
-func (r *reader) nameEntry() { r.u32(); r.name() }
-
-// constant reads a constant expression.
-func (r *reader) constant() {
-	for r.err == nil {
-		switch op := r.byte(); op {
-		case 0x0b: // end
-			return
-		case 0x41, 0x42, 0x23, 0xd2: // i32.const, i64.const, global.get, ref.func
-			r.leb(10)
-		case 0x43: // f32.const
-			r.skip(4)
-		case 0x44: // f64.const
-			r.skip(8)
-		case 0xd0: // ref.null
-			r.valueType()
-		case 0xfd: // v128.const
-			if r.u32() != 12 {
-				r.fail("there is a vector instruction in a constant")
-			}
-			r.skip(16)
-		default:
-			r.fail("the instruction %#x does not belong into a constant", op)
-		}
+	if body.err != nil {
+		r.fail("%w", body.err)
 	}
 }
