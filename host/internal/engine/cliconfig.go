@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -79,11 +80,13 @@ func list(ss []string) cty.Value {
 // mirroredProviders lists the addresses, HOST/NAMESPACE/NAME, of the directories of a mirror. What has no address's form is
 // passed over, as the engines do.
 func mirroredProviders(dir string) ([]string, error) {
-	matches, err := fs.Glob(os.DirFS(dir), "*/*/*")
-	if err != nil {
+	if _, err := os.ReadDir(dir); errors.Is(err, fs.ErrNotExist) { // the cache's own, to which nothing was added yet
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
-	if _, err := os.ReadDir(dir); err != nil { // Glob keeps this to itself
+	matches, err := fs.Glob(os.DirFS(dir), "*/*/*")
+	if err != nil {
 		return nil, err
 	}
 	var providers []string

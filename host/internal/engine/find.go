@@ -35,7 +35,7 @@ type Options struct {
 	// sets it. PATH replaces DefaultPath.
 	Env []string
 	// Mirrors are directories in the layout of `terraform providers mirror`, packed or unpacked. What they hold is never
-	// asked of a registry.
+	// asked of a registry. None = MirrorDir, which may come to be later.
 	Mirrors []string
 	// Log is the daemon's log; nil = none.
 	Log *slog.Logger
@@ -68,6 +68,9 @@ func Find(ctx context.Context, o Options) (*Engine, error) {
 	mirrors, err := checkMirrors(o.Mirrors)
 	if err != nil {
 		return nil, err
+	}
+	if len(mirrors) == 0 {
+		mirrors = []string{MirrorDir(o.CacheDir)}
 	}
 	path, err := o.binary(ctx)
 	if err != nil {
@@ -104,7 +107,11 @@ func (o *Options) binary(ctx context.Context) (string, error) {
 			return filepath.Abs(path)
 		}
 	}
-	return "", fmt.Errorf("no engine: neither terraform nor tofu is on the PATH (%s); %s", strings.Join(searched(), ", "), howToGet)
+	path, err := BuildTofu(ctx, *o)
+	if err != nil {
+		return "", fmt.Errorf("no engine: neither terraform nor tofu is on the PATH (%s), and %w; %s", strings.Join(searched(), ", "), err, howToGet)
+	}
+	return path, nil
 }
 
 // searched is the list of directories that LookPath looks in.
