@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -136,7 +137,7 @@ func resolveDir(work, dir string) (string, error) {
 	if dir == "" {
 		return work, nil
 	}
-	local, err := filepath.Localize(dir)
+	local, err := filepath.Localize(path.Clean(dir))
 	if err != nil {
 		return "", fmt.Errorf("directory %q: %w: want a path relative to %s that stays in it", dir, abi.Invalid, abi.WorkDir)
 	}

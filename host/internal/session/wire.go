@@ -81,7 +81,7 @@ func (e envelope) body(num protowire.Number, value []byte, drop ...protowire.Num
 		for len(part) > 0 {
 			n, typ, size := protowire.ConsumeTag(part)
 			size += protowire.ConsumeFieldValue(n, typ, part[size:])
-			if n != num && !slices.Contains(drop, n) {
+			if typ != protowire.BytesType || n != num && !slices.Contains(drop, n) {
 				body = append(body, part[:size]...)
 			}
 			part = part[size:]
