@@ -7,6 +7,8 @@
 package conformance
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -53,12 +55,19 @@ func Dir(t testing.TB) string {
 func Cases(t testing.TB, file string) []Case {
 	t.Helper()
 	dir := Dir(t)
+	cases := In(t, dir, file)
+	if len(cases) == 0 {
+		t.Skipf("no conformance case in %s has a %s", dir, file)
+	}
+	return cases
+}
+
+// In are the cases below dir that have the given file, by name: for cases that a test brings along.
+func In(t testing.TB, dir, file string) []Case {
+	t.Helper()
 	matches, err := filepath.Glob(filepath.Join(dir, "*", file))
 	if err != nil {
 		t.Fatal(err)
-	}
-	if len(matches) == 0 {
-		t.Skipf("no conformance case in %s has a %s", dir, file)
 	}
 	var cases []Case
 	for _, match := range matches {
@@ -82,6 +91,23 @@ func (c Case) Read(t testing.TB, file string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// Write writes an answer as one of the case's files, in the form in which Graph reads it.
+func (c Case) Write(t testing.TB, file string, answer proto.Message) {
+	t.Helper()
+	data, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var indented bytes.Buffer // protojson's own spaces change from build to build
+	if err := json.Indent(&indented, data, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	indented.WriteByte('\n')
+	if err := os.WriteFile(c.Path(file), indented.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Graph is the expected answer in GraphOfPlan or GraphOfState.
