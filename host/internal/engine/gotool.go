@@ -17,7 +17,7 @@ import (
 )
 
 // errNoGo is why nothing can be built.
-var errNoGo = errors.New("there is no Go toolchain (no go command on the PATH, in $GOROOT/bin or in /usr/local/go/bin)")
+var errNoGo = errors.New("there is no Go toolchain to build it with (no go command on the PATH)")
 
 // goTool is the Go command, with an environment in which it builds what is pinned and nothing else.
 type goTool struct {
@@ -28,12 +28,6 @@ type goTool struct {
 // findGo finds the Go command. What it needs to keep goes below cacheDir where the user has no place for it.
 func findGo(cacheDir string) (*goTool, error) {
 	path, err := osexec.LookPath("go")
-	for _, dir := range []string{filepath.Join(os.Getenv("GOROOT"), "bin"), "/usr/local/go/bin"} {
-		if err == nil || !filepath.IsAbs(dir) {
-			continue
-		}
-		path, err = osexec.LookPath(filepath.Join(dir, "go"))
-	}
 	if err != nil {
 		return nil, errNoGo
 	}
