@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -439,4 +441,20 @@ func TestBlockedCallsEndWithTheRequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A table lives in the host's memory. Without a bound, one instruction could take all of it.
+func TestTablesAreBounded(t *testing.T) {
+	s := newScript()
+	s.Table(wasmtest.AtLeast(1))
+	grow := func(by int32) {
+		call := slices.Concat(wasmtest.RefNull, wasmtest.I32Const(by), wasmtest.TableGrow(0), []byte{0xac})
+		s.body = append(s.body, slices.Concat(wasmtest.I32Const(int32(resultsAt+8*s.calls)), call, wasmtest.I64Store(0))...)
+		s.calls++
+	}
+	grow(1000)
+	grow(math.MaxInt32)
+	grow(-2)
+	grow(1 << 20)
+	s.want(t, &fakeHost{}, 1, -1, -1, -1)
 }

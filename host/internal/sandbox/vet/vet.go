@@ -65,7 +65,7 @@ func Module(wasm []byte, importModules ...string) ([]byte, error) {
 		return nil, fmt.Errorf(`not a WebAssembly binary module (it must start with "\0asm" and version 1)`)
 	}
 	v := &vetter{importModules: importModules}
-	out := slices.Clone(wasm[:8])
+	out := append(make([]byte, 0, len(wasm)), wasm[:8]...)
 	r := &reader{b: wasm, at: 8}
 	for last := 0; !r.done(); {
 		id := r.byte()
@@ -183,7 +183,11 @@ func tables(r *reader) []byte {
 	var least, most []uint64
 	var sum uint64
 	r.vector(maxTables, func(r *reader) {
-		types = append(types, r.byte())
+		kind := r.byte()
+		if kind != 0x70 && kind != 0x6f {
+			r.fail("there is a table of the unknown kind %#x", kind)
+		}
+		types = append(types, kind)
 		min, max := r.limits()
 		least, most, sum = append(least, min), append(most, max), sum+min
 	})
