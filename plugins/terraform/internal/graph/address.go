@@ -19,6 +19,7 @@ type address struct {
 // parseAddress takes an address apart; ok is false if it is none.
 func parseAddress(s string) (a address, ok bool) {
 	var keyless strings.Builder
+	keyless.Grow(len(s))
 	rest := s
 	for strings.HasPrefix(rest, "module.") {
 		end, ok := step(rest[len("module."):], &keyless, "module.")
