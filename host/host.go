@@ -134,8 +134,23 @@ func (o *Options) mirrors() []string {
 	return []string{filled}
 }
 
-// Session serves one session for the tenant on the stream, up to its end.
-func (r *Runtime) Session(ctx context.Context, t tenant.Tenant, s session.Stream) error {
+// Tenant is on whose behalf a session runs.
+type Tenant = tenant.Tenant
+
+// DefaultTenant is the tenant of a runtime that serves just one.
+var DefaultTenant = tenant.Default
+
+// ParseTenant returns the tenant of that name: lower-case letters and digits, single hyphens between them.
+func ParseTenant(name string) (Tenant, error) { return tenant.Parse(name) }
+
+// Stream is a stream of serialized messages, seen from the session.
+type Stream = session.Stream
+
+// ErrKill as the cause of the end of a session's context ends the session at once: programs are killed, and no answer is waited for.
+var ErrKill = session.ErrKill
+
+// Session serves one session for the tenant on the stream, up to its end. It returns nil after a session that the client ended well.
+func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
 	return session.Run(ctx, r.sessionOptions(t), s)
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/report"
 	"github.com/provisor/provisor/host/internal/statefile"
-	"github.com/provisor/provisor/host/internal/template"
+	"github.com/provisor/provisor/host/client/template"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 

@@ -12,8 +12,6 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
-	"github.com/provisor/provisor/host/internal/session"
-	"github.com/provisor/provisor/host/internal/tenant"
 )
 
 // runtimeFlags say what a runtime in this process is made of.
@@ -122,15 +120,15 @@ func connectLocal(c *cli.Context, signals *signals) (*connection, error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancelCause(context.Background())
-	stop := onKill(signals, func() { end(session.ErrKill) })
+	stop := onKill(signals, func() { end(host.ErrKill) })
 	local := client.InProcess(ctx, func(ctx context.Context, s client.Stream) error {
-		return runtime.Session(ctx, tenant.Default, s)
+		return runtime.Session(ctx, host.DefaultTenant, s)
 	})
 	return &connection{session: client.NewSession(local), close: func() error {
 		err := local.Close()
 		stop()
 		end(nil)
-		if errors.Is(err, context.Canceled) || errors.Is(err, session.ErrKill) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, host.ErrKill) {
 			err = nil
 		}
 		return errors.Join(err, runtime.Close())

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/session"
+	"github.com/provisor/provisor/host/internal/tenant"
 )
 
 func TestDrain(t *testing.T) {
@@ -76,6 +79,31 @@ func TestDrainTimeoutCancels(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	r.stop()
+	if _, err := s.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("got %v, want UNAVAILABLE", err)
+	}
+	<-r.done
+}
+
+func TestCloseKills(t *testing.T) {
+	t.Parallel()
+	killed := make(chan error, 1)
+	r := start(t, Options{DrainTimeout: time.Hour}, func(ctx context.Context, _ tenant.Tenant, _ session.Stream) error {
+		<-ctx.Done()
+		killed <- context.Cause(ctx)
+		return context.Cause(ctx)
+	})
+	s := r.open(t, client.Options{})
+	for r.streams.count() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	r.stop() // it drains, and waits for the session
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-killed; !errors.Is(err, session.ErrKill) {
+		t.Errorf("the session was ended with %v", err)
+	}
 	if _, err := s.Recv(); status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v, want UNAVAILABLE", err)
 	}

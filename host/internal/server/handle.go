@@ -66,7 +66,7 @@ func statusOf(err error) error {
 		return nil
 	case errors.As(err, &v):
 		return status.Error(codes.Code(v.Code), v.Error())
-	case errors.Is(err, errShutdown):
+	case errors.Is(err, errShutdown), errors.Is(err, session.ErrKill):
 		return status.Error(codes.Unavailable, err.Error())
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, err.Error())

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/provisor/provisor/host/internal/server/endpoint"
 	"github.com/provisor/provisor/host/internal/server/raw"
+	"github.com/provisor/provisor/host/internal/session"
 	// Its descriptor is what reflection shows.
 	_ "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -39,6 +41,8 @@ type Server struct {
 	// sessions is what sessions run under; cancel ends them all.
 	sessions context.Context
 	cancel   context.CancelCauseFunc
+	// serving is set by Serve, or by a Close in its place.
+	serving atomic.Bool
 	// calls are the Recv and Send of streams. They end with their streams, soon after the handlers.
 	calls sync.WaitGroup
 }
@@ -91,6 +95,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	if s.options.TokenFile != "" && s.options.TLSCert == "" && !s.endpoint.Loopback() {
 		s.options.Log.Warn("tokens cross the network in the clear: give a TLS certificate", "address", s.Address())
 	}
+	if s.serving.Swap(true) {
+		return errors.New("serve: the server was closed or is being served already")
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(s.listener) }()
 	var err error
@@ -98,6 +105,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	case err = <-served:
 		served <- err
 	case <-ctx.Done():
+	case <-s.sessions.Done():
 	}
 	s.drain()
 	s.stop()
@@ -106,8 +114,13 @@ func (s *Server) Serve(ctx context.Context) error {
 	return errors.Join(err, s.unlisten())
 }
 
-// Close ends a server that is not to be served after all.
+// Close ends all sessions at once, without the time to finish that the end of Serve's context gives them, and with them Serve. A
+// server that was not served yet won't be.
 func (s *Server) Close() error {
+	s.cancel(session.ErrKill)
+	if s.serving.Swap(true) {
+		return nil
+	}
 	s.grpc.Stop()
 	return errors.Join(s.listener.Close(), s.unlisten())
 }
@@ -120,6 +133,7 @@ func (s *Server) drain() {
 	defer timeout.Stop()
 	select {
 	case <-empty:
+	case <-s.sessions.Done():
 	case <-timeout.C:
 		if n := s.streams.count(); n > 0 {
 			s.options.Log.Warn("canceling the sessions that are still open", "sessions", n, "drain_timeout", s.options.DrainTimeout)

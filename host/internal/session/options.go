@@ -42,6 +42,8 @@ type Options struct {
 	GracePeriod time.Duration
 	// SendTimeout is how long a client may take to read one message. 0 = 1 minute.
 	SendTimeout time.Duration
+	// Kill's end does what ErrKill does, also to a session whose own context has ended before; nil = it never ends.
+	Kill context.Context
 	// Log is the daemon's log; nil = none.
 	Log *slog.Logger
 }
@@ -137,6 +139,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Limits == nil {
 		o.Limits = &guestpb.Limits{}
+	}
+	if o.Kill == nil {
+		o.Kill = context.Background()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -23,6 +23,9 @@ type outbox struct {
 	ended       chan struct{}
 }
 
+// rushTime is how long a client may still take to read once the session was killed.
+const rushTime = time.Second
+
 // outgoing is a Response to send. sent, if not nil, is closed when that is over.
 type outgoing struct {
 	b    []byte
@@ -62,6 +65,18 @@ func (o *outbox) flush() error {
 		return errUnsent
 	}
 	return nil
+}
+
+// hurry gives the client little time for what is still to be sent. It waits for that.
+func (o *outbox) hurry() {
+	rush := time.NewTimer(rushTime)
+	defer rush.Stop()
+	select {
+	case <-rush.C:
+		o.breakOff(ErrKill)
+	case <-o.ended:
+	case <-o.failed:
+	}
 }
 
 // close ends the sending. Where the client does not read, the goroutine outlives it up to the end of the stream.

@@ -27,6 +27,8 @@ func Run(ctx context.Context, o Options, s Stream) error {
 	ses := &session{Options: o, out: newOutbox(s, o.SendTimeout)}
 	ses.host = &Host{session: ses}
 	began := time.Now()
+	stop := ses.watchKill(ctx)
+	defer stop()
 
 	left := make(chan struct{})
 	err := ses.serve(ctx, receive(s, left))
@@ -44,6 +46,8 @@ type session struct {
 	Options
 	out  *outbox
 	host *Host
+	// killed is closed when the session is to end at once.
+	killed <-chan struct{}
 
 	state  state
 	config *pb.Config
@@ -57,6 +61,25 @@ type session struct {
 	engineRan bool
 
 	requests, failures int
+}
+
+// watchKill watches both ways to kill a session, until stop is called.
+func (s *session) watchKill(ctx context.Context) (stop func()) {
+	killed, kill := context.WithCancel(context.Background())
+	s.killed = killed.Done()
+	stopHurry := context.AfterFunc(killed, s.out.hurry)
+	stopAll := context.AfterFunc(s.Kill, kill)
+	stopOwn := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), ErrKill) {
+			kill()
+		}
+	})
+	return func() {
+		stopOwn()
+		stopAll()
+		stopHurry()
+		kill()
+	}
 }
 
 // received is what the stream gave.
@@ -99,6 +122,8 @@ func (s *session) serve(ctx context.Context, in <-chan received) error {
 			}
 		case <-ctx.Done():
 			return ended(ctx)
+		case <-s.killed:
+			return ErrKill
 		}
 	}
 }
@@ -142,7 +167,7 @@ func (s *session) perform(ctx context.Context, w *work, in <-chan received) erro
 
 // attend waits for the work to be done. It passes on a Cancel, and cancels the work when the stream comes to its end, which it returns.
 func (s *session) attend(ctx context.Context, w *work, in <-chan received) (end error) {
-	gone, unread := ctx.Done(), s.out.failed
+	gone, unread, killed := ctx.Done(), s.out.failed, s.killed
 	for {
 		var err error
 		select {
@@ -156,9 +181,9 @@ func (s *session) attend(ctx context.Context, w *work, in <-chan received) (end 
 			err, unread = s.out.err, nil
 		case <-gone:
 			err, gone = ended(ctx), nil
-			if errors.Is(err, ErrKill) {
-				w.kill()
-			}
+		case <-killed:
+			err, killed = ErrKill, nil
+			w.kill()
 		}
 		w.stop(stopCanceled)
 		if end == nil {

@@ -365,30 +365,60 @@ func TestEndOfContextWhileIdle(t *testing.T) {
 }
 
 func TestKill(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := &engine{exit: time.Hour}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		f := newFixture(t, func(ctx context.Context, h *Host, req *pb.Request) (*pb.Response, error) {
-			if _, err := runEngine(ctx, h); err != nil {
-				return nil, err
-			}
-			<-ctx.Done()
-			return nil, errGuest
+	for _, tt := range []struct {
+		name string
+		kill func(end context.CancelCauseFunc, kill func())
+	}{
+		{"by the context", func(end context.CancelCauseFunc, _ func()) { end(ErrKill) }},
+		{"by the other context", func(_ context.CancelCauseFunc, kill func()) { kill() }},
+		{"after the context", func(end context.CancelCauseFunc, kill func()) {
+			end(errors.New("shutting down"))
+			synctest.Wait()
+			kill()
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testKill(t, tt.kill) })
 		})
-		f.options.Programs = map[string]Program{"terraform": e.program()}
-		s := f.openContext(ctx, t)
-		if err := s.Configure(&pb.Config{}); err != nil {
-			t.Fatal(err)
+	}
+}
+
+func testKill(t *testing.T, kill func(context.CancelCauseFunc, func())) {
+	e := &engine{exit: time.Hour}
+	f := newFixture(t, func(ctx context.Context, h *Host, req *pb.Request) (*pb.Response, error) {
+		if _, err := runEngine(ctx, h); err != nil {
+			return nil, err
 		}
-		done := begin(t.Context(), s, initRequest())
-		cancel(ErrKill)
-		if o := <-done; o.took != 0 || !contains(client.ErrorOf(o.resp), "killed") {
-			t.Errorf("after %s: %v, %v, want an end at once", o.took, o.resp, o.err)
-		}
-		if p := e.last(); p.killedBy != "cancel" {
-			t.Errorf("the engine was not killed: %+v", p)
-		}
+		<-ctx.Done()
+		return nil, errGuest
 	})
+	f.options.Programs = map[string]Program{"terraform": e.program()}
+	var killAll context.CancelFunc
+	f.options.Kill, killAll = context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s := f.openContext(ctx, t)
+	if err := s.Configure(&pb.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	done := begin(t.Context(), s, initRequest())
+	kill(cancel, killAll)
+	if o := <-done; o.took != 0 || !contains(client.ErrorOf(o.resp), "killed") {
+		t.Errorf("after %s: %v, %v, want an end at once", o.took, o.resp, o.err)
+	}
+	if p := e.last(); p.killedBy != "cancel" {
+		t.Errorf("the engine was not killed: %+v", p)
+	}
+}
+
+func TestKillWhileIdle(t *testing.T) {
+	f := newFixture(t, succeed)
+	var kill context.CancelFunc
+	f.options.Kill, kill = context.WithCancel(context.Background())
+	s := f.configured(t)
+	kill()
+	if _, err := s.Recv(); !errors.Is(err, ErrKill) {
+		t.Errorf("the stream ended with %v", err)
+	}
 }
 
 func TestDeadline(t *testing.T) {
@@ -470,6 +500,32 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		var v *Violation
 		if err := <-ended; !errors.As(err, &v) || v.Rule != "keep-reading" || time.Since(began) != time.Minute {
 			t.Errorf("after %s: %v, want a violation of keep-reading after the send timeout", time.Since(began), err)
+		}
+	})
+}
+
+func TestKillDoesNotWaitForTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, succeed)
+		var kill context.CancelFunc
+		f.options.Kill, kill = context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		s := client.NewSession(client.InProcess(t.Context(), func(ctx context.Context, s client.Stream) error {
+			err := Run(ctx, f.options, s)
+			ended <- err
+			return err
+		}))
+		if err := s.Configure(&pb.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Send(initRequest()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the Complete is ready, and nobody reads it
+		began := time.Now()
+		kill()
+		if err := <-ended; !errors.Is(err, ErrKill) || time.Since(began) > 2*time.Second {
+			t.Errorf("after %s: %v, want ErrKill soon", time.Since(began), err)
 		}
 	})
 }
