@@ -12,9 +12,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/client/template"
 	"github.com/provisor/provisor/host/internal/report"
 	"github.com/provisor/provisor/host/internal/statefile"
-	"github.com/provisor/provisor/host/client/template"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
