@@ -61,12 +61,12 @@ func (h *host) Respond(response []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.responses) > 0 {
-		return failf(abi.WrongState, "respond: the request is answered already")
+		return failf(abi.WrongState, "the request is answered already")
 	}
 	if h.responseLimit > 0 && len(response) > h.responseLimit {
-		return failf(abi.Limit, "respond: the response has %d bytes, and the limit is %d", len(response), h.responseLimit)
+		return failf(abi.Limit, "the response has %d bytes, and the limit is %d", len(response), h.responseLimit)
 	}
-	h.responses = append(h.responses, append([]byte(nil), response...))
+	h.responses = append(h.responses, append([]byte{}, response...))
 	return nil
 }
 

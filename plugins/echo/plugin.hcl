@@ -1,0 +1,9 @@
+name        = "echo"
+version     = "0.1.0"
+description = "Does what a script in the template says, well or badly: for tests of a host, and for demonstrations"
+license     = "Apache-2.0"
+requests    = ["init", "parse", "plan", "apply", "graph"]
+programs    = ["terraform", "sh"]
+env         = ["TF_VAR_*", "TF_LOG", "CODER_*", "ECHO_*"]
+snapshot    = true
+keep_files  = ["terraform.tfstate"]
