@@ -83,38 +83,75 @@ func remembered(file string, id identity) (version, bool) {
 	return entry.version, known && entry.Version != ""
 }
 
-// ask runs the binary.
+// ask runs the binary. `version` for a person says which of the two engines it is; a wrapper may know just `version -json`, and is
+// then what its file's name says.
 func ask(ctx context.Context, path string) (version, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, versionTimeout, fmt.Errorf("it did not answer within %v", versionTimeout))
 	defer cancel()
+	plain, err := output(ctx, path, "version")
+	if m := firstLine.FindStringSubmatch(plain); err == nil && m != nil {
+		name := Terraform
+		if m[1] == "OpenTofu" {
+			name = Tofu
+		}
+		return version{Name: name, Version: m[2]}, nil
+	}
+	if ctx.Err() == nil {
+		if v, ok := fromJSON(ctx, path); ok {
+			return v, nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("it is neither Terraform nor OpenTofu: to `version` it says %s", excerpt(plain))
+	}
+	return version{}, err
+}
+
+func fromJSON(ctx context.Context, path string) (version, bool) {
+	text, err := output(ctx, path, "version", "-json")
+	var answer struct {
+		Version string `json:"terraform_version"`
+	}
+	if err != nil || json.Unmarshal([]byte(text), &answer) != nil || answer.Version == "" {
+		return version{}, false
+	}
+	name := Terraform
+	if strings.Contains(filepath.Base(path), Tofu) {
+		name = Tofu
+	}
+	return version{Name: name, Version: answer.Version}, true
+}
+
+// output is what the binary writes to standard output when it is run with those arguments.
+func output(ctx context.Context, path string, args ...string) (string, error) {
 	dir, err := os.MkdirTemp("", "provisor-version-")
 	if err != nil {
-		return version{}, fmt.Errorf("ask for its version: %w", err)
+		return "", fmt.Errorf("ask for its version: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	p, err := exec.Start(exec.Program{
 		Path: path,
-		Args: []string{"version"},
+		Args: args,
 		// An empty configuration file: with none named, one of the home directory's is read.
 		Env:         []string{"PATH=" + DefaultPath(), "HOME=" + dir, "TMPDIR=" + dir, "CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE=" + os.DevNull},
 		Dir:         dir,
 		OutputLimit: versionOutput,
 	})
 	if err != nil {
-		return version{}, fmt.Errorf("ask for its version: %w", err)
+		return "", fmt.Errorf("ask for its version: %w", err)
 	}
 	defer p.Close()
 	return converse(ctx, p)
 }
 
 // converse reads what the engine says of itself.
-func converse(ctx context.Context, p *exec.Process) (version, error) {
+func converse(ctx context.Context, p *exec.Process) (string, error) {
 	var stdout, stderr bytes.Buffer
 	buf := make([]byte, 4<<10)
 	for {
 		stream, n, err := p.Read(ctx, buf, -1)
 		if err != nil {
-			return version{}, fmt.Errorf("ask for its version: %w", err)
+			return "", fmt.Errorf("ask for its version: %w", err)
 		}
 		if stream == abi.Ended {
 			break
@@ -127,20 +164,12 @@ func converse(ctx context.Context, p *exec.Process) (version, error) {
 	}
 	result, err := p.Wait(ctx)
 	if err != nil {
-		return version{}, fmt.Errorf("ask for its version: %w", err)
+		return "", fmt.Errorf("ask for its version: %w", err)
 	}
 	if result.ExitCode != 0 {
-		return version{}, fmt.Errorf("`version` ended with %s: %s", exitStatus(result.ExitCode, result.Signal), excerpt(stderr.String()+stdout.String()))
+		return "", fmt.Errorf("`version` ended with %s: %s", exitStatus(result.ExitCode, result.Signal), excerpt(stderr.String()+stdout.String()))
 	}
-	m := firstLine.FindStringSubmatch(stdout.String())
-	if m == nil {
-		return version{}, fmt.Errorf("it is neither Terraform nor OpenTofu: to `version` it says %s", excerpt(stdout.String()))
-	}
-	name := Terraform
-	if m[1] == "OpenTofu" {
-		name = Tofu
-	}
-	return version{Name: name, Version: m[2]}, nil
+	return stdout.String(), nil
 }
 
 func exitStatus(code int32, signal string) string {
