@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/progress"
@@ -24,7 +23,7 @@ func loadPlugin(ctx context.Context, rt *sandbox.Runtime, o Options) (*plugin.Pl
 func pluginFile(ctx context.Context, o Options) (string, error) {
 	build := plugin.BuildOptions{CacheDir: o.CacheDir, Progress: o.Progress}
 	if o.Plugin == "" {
-		return plugin.Default(ctx, "terraform", build)
+		return plugin.Default(ctx, plugin.DefaultName, build)
 	}
 	info, err := os.Stat(o.Plugin)
 	if err != nil {
@@ -33,10 +32,5 @@ func pluginFile(ctx context.Context, o Options) (string, error) {
 	if !info.IsDir() {
 		return o.Plugin, nil
 	}
-	dir, err := filepath.Abs(o.Plugin)
-	if err != nil {
-		return "", fmt.Errorf("plugin: %w", err)
-	}
-	build.Out = filepath.Join(o.CacheDir, "plugins", "local", filepath.Base(dir)+".wasm")
-	return build.Out, plugin.Build(ctx, dir, build)
+	return plugin.BuildCached(ctx, o.Plugin, build)
 }

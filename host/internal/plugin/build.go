@@ -34,54 +34,72 @@ type BuildOptions struct {
 // Build builds the Go plugin in dir: its main package, as a WebAssembly library, with the manifest that its plugin.hcl
 // describes. Equal sources and an equal Go version give equal bytes. Several processes may build the same at once.
 func Build(ctx context.Context, dir string, o BuildOptions) error {
-	if err := build(ctx, dir, o); err != nil {
-		return fmt.Errorf("build the plugin in %s: %w", dir, err)
+	if o.Out == "" {
+		return errors.New("build a plugin: no file is named for it")
 	}
-	return nil
+	_, err := build(ctx, dir, o)
+	return err
 }
 
-func build(ctx context.Context, dir string, o BuildOptions) (err error) {
+// BuildCached is Build into a file in the cache that is this directory's own. It returns its path.
+func BuildCached(ctx context.Context, dir string, o BuildOptions) (path string, err error) {
+	if o.CacheDir == "" {
+		return "", errors.New("build a plugin: no cache directory is named for it")
+	}
+	o.Out = ""
+	return build(ctx, dir, o)
+}
+
+func build(ctx context.Context, dir string, o BuildOptions) (path string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("build the plugin in %s: %w", dir, err)
+		}
+	}()
 	if dir, err = filepath.Abs(dir); err != nil {
-		return err
+		return "", err
 	}
 	manifest, err := readSource(dir)
 	if err != nil {
-		return err
+		return "", err
 	}
 	section, err := proto.MarshalOptions{Deterministic: true}.Marshal(manifest)
 	if err != nil {
-		return err
+		return "", err
 	}
-	workshop, done, err := openWorkshop(ctx, dir, o.CacheDir)
+	workshop, leave, err := enterWorkshop(ctx, dir, o.CacheDir)
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer done()
-	raw := filepath.Join(workshop, "module.wasm")
-	stop := progress.Announce(o.Progress, fmt.Sprintf("building the plugin %s from %s ...", manifest.GetName(), dir))
+	defer leave()
+	raw := filepath.Join(workshop, "go.wasm")
+	done := progress.Announce(o.Progress, fmt.Sprintf("building the plugin %s from %s ...", manifest.GetName(), dir))
 	err = goBuild(ctx, dir, raw)
-	stop()
+	done()
 	if err != nil {
-		return err
+		return "", err
 	}
 	module, err := os.ReadFile(raw)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if module, err = abi.WithCustomSection(module, abi.ManifestSection, section); err != nil {
-		return err
+		return "", err
 	}
-	return replace(o.Out, module)
+	if path = o.Out; path == "" {
+		path = filepath.Join(workshop, manifest.GetName()+".wasm")
+	}
+	return path, replace(path, module)
 }
 
-// openWorkshop returns a directory for what is built from dir alone, and locks it.
-func openWorkshop(ctx context.Context, dir, cache string) (workshop string, done func(), err error) {
+// enterWorkshop returns a directory for what is built from dir alone, and locks it.
+func enterWorkshop(ctx context.Context, dir, cache string) (workshop string, leave func(), err error) {
 	if cache == "" {
 		workshop, err = os.MkdirTemp("", "provisor-build-")
 		return workshop, func() { os.RemoveAll(workshop) }, err
 	}
 	key := sha256.Sum256([]byte(dir))
-	workshop = filepath.Join(cache, "build", hex.EncodeToString(key[:8]))
+	workshop = filepath.Join(cache, "plugins", hex.EncodeToString(key[:8]))
 	if err := os.MkdirAll(workshop, 0o700); err != nil {
 		return "", nil, err
 	}

@@ -24,15 +24,11 @@ const modulePath = "github.com/provisor/provisor"
 // Default builds the project's own plugin of that name, unless that is done already, and returns its file. The source is the
 // checkout that this program was built from, or the module cache if it was installed by version.
 func Default(ctx context.Context, name string, o BuildOptions) (path string, err error) {
-	if o.CacheDir == "" {
-		return "", errors.New("the project's own plugins need a cache directory to be built in")
-	}
-	o.Out = filepath.Join(o.CacheDir, "plugins", name+".wasm")
 	root, err := sourceRoot(ctx)
 	if err != nil {
 		return "", fmt.Errorf("find the source of the plugin %s: %w; name a .wasm file instead", name, err)
 	}
-	return o.Out, Build(ctx, filepath.Join(root, "plugins", name), o)
+	return BuildCached(ctx, filepath.Join(root, "plugins", name), o)
 }
 
 // sourceRoot is the directory of the project's source that belongs to this program.
