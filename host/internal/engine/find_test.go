@@ -38,6 +38,13 @@ func TestFind(t *testing.T) {
 		checkFind(t, Options{Path: tofu}, Engine{Name: "tofu", Path: tofu, Version: "1.9.0-alpha1"})
 		checkFind(t, Options{Path: "tofu"}, Engine{Name: "tofu", Path: tofu, Version: "1.9.0-alpha1"})
 	})
+	t.Run("a wrapper that knows only JSON", func(t *testing.T) {
+		script := `[ "$2" = -json ] && echo '{"terraform_version": "1.5.7", "platform": "x"}'`
+		terraform := fakeEngine(t, filepath.Join(t.TempDir(), "terraform-wrapper"), script)
+		checkFind(t, Options{Path: terraform}, Engine{Name: "terraform", Path: terraform, Version: "1.5.7"})
+		tofu := fakeEngine(t, filepath.Join(t.TempDir(), "tofu"), script)
+		checkFind(t, Options{Path: tofu}, Engine{Name: "tofu", Path: tofu, Version: "1.5.7"})
+	})
 	t.Run("environment from nothing", func(t *testing.T) {
 		t.Setenv("SECRET", "canary")
 		path := fakeEngine(t, filepath.Join(t.TempDir(), "e"), `[ -z "$SECRET" ] && [ -d "$HOME" ] && [ "$HOME" = "$PWD" ] && echo Terraform v1.2.3`)
@@ -79,6 +86,7 @@ func TestFindErrors(t *testing.T) {
 		{name: "signal", script: "kill -SEGV $$", want: []string{"signal: segmentation fault"}},
 		{name: "flood", script: "while :; do echo Terraform v1.1.1; done", want: []string{"more than 65536 bytes"}},
 		{name: "long version", script: `printf "Terraform v1.2.3-"; head -c 1000 /dev/zero | tr "\0" a`, want: []string{"neither", "aaa…"}},
+		{name: "odd JSON", script: `echo '{"terraform_version": "1.5.7\nx"}'`, want: []string{"neither Terraform nor OpenTofu"}},
 		{name: "hang", script: "sleep 60", want: []string{"it did not answer within"}},
 		{name: "reserved environment", options: Options{Env: []string{"HOME"}}, want: []string{"HOME can't be let through"}},
 		{name: "missing mirror", options: Options{Mirrors: []string{dir + "/none"}}, want: []string{"provider mirror", dir + "/none"}},

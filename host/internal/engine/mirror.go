@@ -197,7 +197,7 @@ func allThere(dirs []string) bool {
 // parsePackage takes PACKAGE@VERSION apart. What is pinned comes back as its pin.
 func parsePackage(s string) (pin, error) {
 	pkg, version, ok := strings.Cut(s, "@")
-	if !ok || semver.Canonical(version) != strings.TrimSuffix(version, "+incompatible") {
+	if !ok || version == "" || semver.Canonical(version) != strings.TrimSuffix(version, "+incompatible") {
 		return pin{}, errors.New("want PACKAGE@VERSION with a whole version, such as github.com/coder/terraform-provider-coder/v2@v2.20.0")
 	}
 	if err := module.CheckImportPath(pkg); err != nil {

@@ -166,6 +166,7 @@ func TestMirrorAddErrors(t *testing.T) {
 		want      []string
 	}{
 		{"no version", "example.com/thing/cmd", as, []string{"want PACKAGE@VERSION"}},
+		{"an empty version", "example.com/thing/cmd@", as, []string{"want PACKAGE@VERSION"}},
 		{"half a version", "example.com/thing/cmd@v1", as, []string{"with a whole version"}},
 		{"a branch", "example.com/thing/cmd@main", as, []string{"with a whole version"}},
 		{"a path", "../thing@v1.0.0", as, []string{"malformed import path"}},

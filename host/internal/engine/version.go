@@ -31,9 +31,9 @@ type version struct {
 	Version string `json:"version"`
 }
 
-// firstLine is how every release of both engines begins its answer. The JSON form is of no use: in it OpenTofu calls itself
-// terraform, and old releases lack it.
-var firstLine = regexp.MustCompile(`^(Terraform|OpenTofu) v([0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,64})\r?(?:\n|$)`)
+// firstLine is how every release of both engines begins its answer. In the JSON form OpenTofu calls itself terraform, and old
+// releases lack it.
+var firstLine = regexp.MustCompile(`^(Terraform|OpenTofu) v([0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}[0-9A-Za-z.+-]{0,64})\r?(?:\n|$)`)
 
 // version asks the binary what it is, or remembers what it said: the answer is kept on disk for as long as the file is the
 // same.
@@ -83,43 +83,60 @@ func remembered(file string, id identity) (version, bool) {
 	return entry.version, known && entry.Version != ""
 }
 
-// ask runs the binary. `version` for a person says which of the two engines it is; a wrapper may know just `version -json`, and is
-// then what its file's name says.
+// ask runs the binary. What `version` says to a person tells which of the two engines it is; a wrapper may know just
+// `version -json`, and is then what its file's name says.
 func ask(ctx context.Context, path string) (version, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, versionTimeout, fmt.Errorf("it did not answer within %v", versionTimeout))
 	defer cancel()
 	plain, err := output(ctx, path, "version")
-	if m := firstLine.FindStringSubmatch(plain); err == nil && m != nil {
-		name := Terraform
-		if m[1] == "OpenTofu" {
-			name = Tofu
-		}
-		return version{Name: name, Version: m[2]}, nil
-	}
-	if ctx.Err() == nil {
-		if v, ok := fromJSON(ctx, path); ok {
+	if err == nil {
+		v, parseErr := parseVersion(plain)
+		if parseErr == nil {
 			return v, nil
 		}
+		err = parseErr
 	}
-	if err == nil {
-		err = fmt.Errorf("it is neither Terraform nor OpenTofu: to `version` it says %s", excerpt(plain))
+	if ctx.Err() != nil {
+		return version{}, err
 	}
-	return version{}, err
+	text, jsonErr := output(ctx, path, "version", "-json")
+	if jsonErr != nil {
+		return version{}, err
+	}
+	v, ok := parseVersionJSON(text, filepath.Base(path))
+	if !ok {
+		return version{}, err
+	}
+	return v, nil
 }
 
-func fromJSON(ctx context.Context, path string) (version, bool) {
-	text, err := output(ctx, path, "version", "-json")
+// parseVersion reads what an engine says to `version`.
+func parseVersion(said string) (version, error) {
+	m := firstLine.FindStringSubmatch(said)
+	if m == nil {
+		return version{}, fmt.Errorf("it is neither Terraform nor OpenTofu: to `version` it says %s", excerpt(said))
+	}
+	name := Terraform
+	if m[1] == "OpenTofu" {
+		name = Tofu
+	}
+	return version{Name: name, Version: m[2]}, nil
+}
+
+// parseVersionJSON reads what the binary of that file name says to `version -json`.
+func parseVersionJSON(said, file string) (version, bool) {
 	var answer struct {
 		Version string `json:"terraform_version"`
 	}
-	if err != nil || json.Unmarshal([]byte(text), &answer) != nil || answer.Version == "" {
+	if json.Unmarshal([]byte(said), &answer) != nil {
 		return version{}, false
 	}
-	name := Terraform
-	if strings.Contains(filepath.Base(path), Tofu) {
-		name = Tofu
+	title := "Terraform"
+	if strings.Contains(file, Tofu) {
+		title = "OpenTofu"
 	}
-	return version{Name: name, Version: answer.Version}, true
+	v, err := parseVersion(title + " v" + answer.Version) // of the same form
+	return v, err == nil
 }
 
 // output is what the binary writes to standard output when it is run with those arguments.
