@@ -58,7 +58,9 @@ func localState(fsys fs.FS, engine string) (*Override, error) {
 		}
 		f, diags := parseText(text, s, budget)
 		if f == nil {
-			return nil, fmt.Errorf("look for a backend: %w", &loadError{diags})
+			var failed loadError
+			failed.add(diags)
+			return nil, fmt.Errorf("look for a backend: %w", &failed)
 		}
 		if found := stateBlock(f); found != nil {
 			block = found

@@ -14,8 +14,27 @@ const (
 	detailWidth    = 78
 )
 
-// A loadError is a module that could not be read, with everything that was found wrong in it.
-type loadError struct{ diags hcl.Diagnostics }
+// A loadError is a module that could not be read, with what was found wrong in it.
+type loadError struct {
+	diags   hcl.Diagnostics
+	leftOut int  // how many more there were
+	failed  bool // whether one of them all is an error
+}
+
+func (e *loadError) add(diags hcl.Diagnostics) {
+	e.failed = e.failed || diags.HasErrors()
+	keep := min(len(diags), maxDiagnostics-len(e.diags))
+	e.diags = append(e.diags, diags[:keep]...)
+	e.leftOut += len(diags) - keep
+}
+
+// orNil is the error, unless there are warnings only.
+func (e *loadError) orNil() error {
+	if !e.failed {
+		return nil
+	}
+	return e
+}
 
 // Error gives each diagnostic its severity, summary and place, and below that its detail as a quotation.
 func (e *loadError) Error() string {
@@ -25,11 +44,10 @@ func (e *loadError) Error() string {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		if i == maxDiagnostics {
-			fmt.Fprintf(&b, "%d more are left out\n", len(e.diags)-i)
-			break
-		}
 		writeDiagnostic(&b, diag)
+	}
+	if e.leftOut > 0 {
+		fmt.Fprintf(&b, "\n%d more are left out\n", e.leftOut)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

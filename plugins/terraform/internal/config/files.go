@@ -98,21 +98,18 @@ func shadowed(names map[string]bool, stem, ext, engine string) bool {
 }
 
 // load parses one source after the other and hands each to use; it keeps none, since a syntax tree takes many times
-// the memory of its text. Its error holds every diagnostic of all files.
+// the memory of its text. Its error holds the diagnostics of all files.
 func load(fsys fs.FS, sources []source, use func(*file) hcl.Diagnostics) error {
-	var diags hcl.Diagnostics
+	var failed loadError
 	budget := newBudget()
 	for _, s := range sources {
-		f, fileDiags := parseFile(fsys, s, budget)
-		diags = append(diags, fileDiags...)
+		f, diags := parseFile(fsys, s, budget)
+		failed.add(diags)
 		if f != nil {
-			diags = append(diags, use(f)...)
+			failed.add(use(f))
 		}
 	}
-	if diags.HasErrors() {
-		return &loadError{diags}
-	}
-	return nil
+	return failed.orNil()
 }
 
 // parseFile reads and parses one file. Without a file, diagnostics say why.
