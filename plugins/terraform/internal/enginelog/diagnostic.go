@@ -20,12 +20,12 @@ func (d *Diagnostic) lines() []string {
 }
 
 func (d *Diagnostic) source() []string {
-	at := fmt.Sprintf("on %s line %d", d.Range.Filename, d.Range.Start.Line)
+	at := fmt.Sprintf("on %s line %d", d.Range.Filename, d.Range.Line)
 	if d.Snippet == nil {
 		return []string{at + ":", "  (source code not available)"}
 	}
-	if d.Snippet.Context != nil {
-		at += ", in " + *d.Snippet.Context
+	if d.Snippet.Context != "" {
+		at += ", in " + d.Snippet.Context
 	}
 	out := []string{at + ":"}
 	for i, code := range strings.Split(d.Snippet.Code, "\n") {

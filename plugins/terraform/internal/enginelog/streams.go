@@ -15,7 +15,7 @@ type Sink func(level pb.LogLevel, text string)
 // diagnostics, any other line as it stands at INFO. Each line that is not empty is shown to observe first, which may
 // change it; observe may be nil.
 func Stdout(sink Sink, observe func(e *Event, arrived time.Time)) *Writer {
-	log := logger{sink: sink}
+	log, json := logger{sink: sink}, new(decoder)
 	return &Writer{
 		now: time.Now,
 		raw: func(piece []byte) { log.text(pb.LogLevel_INFO, string(piece)) },
@@ -23,7 +23,7 @@ func Stdout(sink Sink, observe func(e *Event, arrived time.Time)) *Writer {
 			if len(bytes.TrimSpace(text)) == 0 {
 				return
 			}
-			e, isJSON := decode(text)
+			e, isJSON := json.decode(text)
 			if !isJSON {
 				e = &Event{Message: string(text)}
 			}
@@ -42,15 +42,15 @@ func Stdout(sink Sink, observe func(e *Event, arrived time.Time)) *Writer {
 // Stderr is a writer for an engine's standard error: lines are ERROR as they stand, but what the engine logs as JSON
 // (TF_LOG=JSON) keeps its level, one step lower where it is INFO; TRACE is left out.
 func Stderr(sink Sink) *Writer {
-	log := logger{sink: sink}
+	log, json := logger{sink: sink}, new(decoder)
 	return &Writer{
 		now: time.Now,
 		raw: func(piece []byte) { log.text(pb.LogLevel_ERROR, string(piece)) },
 		line: func(text []byte, _ time.Time) {
-			if len(bytes.TrimSpace(text)) == 0 {
+			if len(bytes.TrimSpace(text)) == 0 || isTrace(text) {
 				return
 			}
-			e, ok := decode(text)
+			e, ok := json.decode(text)
 			if !ok || e.Level == "" && e.Message == "" {
 				log.text(pb.LogLevel_ERROR, string(text))
 				return
@@ -64,6 +64,11 @@ func Stderr(sink Sink) *Writer {
 			}
 		},
 	}
+}
+
+// isTrace spares most lines of an engine's own log their decoding. Engines write the members in this order.
+func isTrace(line []byte) bool {
+	return bytes.HasPrefix(line, []byte(`{"@level":"trace",`)) && bytes.HasSuffix(line, []byte("}"))
 }
 
 type logger struct{ sink Sink }

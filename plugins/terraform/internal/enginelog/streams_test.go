@@ -115,7 +115,7 @@ func TestObserve(t *testing.T) {
 			t.Errorf("arrived %v", arrived)
 		}
 		events = append(events, fmt.Sprintf("%s|%s|%s|%s|%s|%s|%s|%s", e.Timestamp, e.Level, e.Type, e.MessageCode, e.Hook.Action,
-			e.Hook.Resource.Address, e.Hook.Resource.ImpliedProvider, e.Message))
+			e.Hook.Address, e.Hook.ImpliedProvider, e.Message))
 	}
 	w := Stdout(func(pb.LogLevel, string) {}, observe)
 	feed(t, w, []byte(`{"@timestamp":"T","@level":"info","type":"apply_start","message_code":"c","hook":{"action":"create",`+

@@ -55,7 +55,7 @@ func (r *Recorder) Observe(e *enginelog.Event, arrived time.Time) {
 	if e.Hook.Action != "" {
 		action = e.Hook.Action
 	}
-	k := key{category, action, e.Hook.Resource.Address, e.Hook.Resource.ImpliedProvider}
+	k := key{category, action, e.Hook.Address, e.Hook.ImpliedProvider}
 	switch edge {
 	case "start":
 		r.span(k).start = timeOf(e, arrived)

@@ -30,7 +30,7 @@ func record(stage string, failed bool, events ...string) []string {
 				f[i] = strings.TrimPrefix(f[i], "-")
 			}
 			e.Type, e.Timestamp, e.Hook.Action = f[0], strings.TrimPrefix(f[1], "@"), f[2]
-			e.Hook.Resource.Address, e.Hook.Resource.ImpliedProvider = f[3], f[4]
+			e.Hook.Address, e.Hook.ImpliedProvider = f[3], f[4]
 		}
 		r.Observe(e, clock)
 	}
