@@ -15,7 +15,7 @@ import (
 
 // The most bytes of what a plugin passes in one call.
 const (
-	maxLogText  = 1 << 20
+	maxLogText  = 16 << 20
 	maxPath     = 4 << 10
 	maxCacheKey = 1 << 10
 	// maxMessage is for an ExecRequest or a CacheSave. Linux takes about 2 MiB of arguments and environment together.

@@ -163,7 +163,7 @@ func TestLog(t *testing.T) {
 
 func TestLogTextIsBounded(t *testing.T) {
 	p := wasmtest.NewPlugin()
-	module := p.Handled(wasmtest.I32Const(32), wasmtest.MemoryGrow, wasmtest.Drop, p.Host(abi.FuncLog, 2, 0, 1<<20+1))
+	module := p.Handled(wasmtest.I32Const(512), wasmtest.MemoryGrow, wasmtest.Drop, p.Host(abi.FuncLog, 2, 0, maxLogText+1))
 	_, err := newInstance(t, newRuntime(t, Options{}), module, &fakeHost{}).Handle(t.Context(), []byte("x"))
 	if want := fmt.Sprintf("provisor_handle returned %d", abi.Limit.Result()); err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
