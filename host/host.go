@@ -127,7 +127,7 @@ func (o *Options) mirrors() []string {
 	if o.Mirror != "" {
 		return []string{o.Mirror}
 	}
-	filled := filepath.Join(o.CacheDir, "mirror")
+	filled := engine.MirrorDir(o.CacheDir)
 	if _, err := os.Stat(filled); err != nil {
 		return nil
 	}

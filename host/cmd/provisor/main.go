@@ -26,7 +26,8 @@ func main() { os.Exit(run(os.Args)) }
 func run(args []string) int {
 	signals := watchSignals()
 	defer signals.stop()
-	err := newApp(signals).RunContext(signals.context, args)
+	app := newApp(signals)
+	err := app.RunContext(signals.context, flagsFirst(app, args))
 	if err == nil {
 		return exitOK
 	}
@@ -48,7 +49,7 @@ func newApp(signals *signals) *cli.App {
 		EnableBashCompletion: true,
 		HideHelpCommand:      true,
 		Suggest:              true,
-		Commands:             append(workCommands(signals), serveCommand(signals)),
+		Commands:             append(workCommands(signals), serveCommand(signals), mirrorCommand()),
 		ExitErrHandler:       func(*cli.Context, error) {},
 		OnUsageError:         usageError,
 		Action: func(c *cli.Context) error {
@@ -60,6 +61,9 @@ func newApp(signals *signals) *cli.App {
 	}
 	for _, command := range app.Commands {
 		command.OnUsageError = usageError
+		for _, sub := range command.Subcommands {
+			sub.OnUsageError = usageError
+		}
 	}
 	return app
 }
