@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/provisor/provisor/host/client"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -41,11 +42,15 @@ var symbolNames = [symbols]string{"config", "empty", "cancel", "init", "init!", 
 
 func (s symbol) String() string { return symbolNames[s] }
 
-// message is the symbol's Request. The plugin of this test reads the outcome from a field that every such request has.
-func (s symbol) message() *pb.Request {
+// message is the symbol's Request. The fake plugin reads the outcome from a field that every such request has; the real one from the
+// script in the template, if there is one.
+func (s symbol) message(template []byte) *pb.Request {
 	var wish []byte
 	if s == symInitFails || s == symPlanFails || s == symApplyFails {
 		wish = []byte("fail")
+	}
+	if template == nil {
+		template = wish
 	}
 	switch s {
 	case symConfig:
@@ -53,7 +58,7 @@ func (s symbol) message() *pb.Request {
 	case symCancel:
 		return &pb.Request{Type: &pb.Request_Cancel{Cancel: &pb.CancelRequest{}}}
 	case symInitOK, symInitFails:
-		return &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: wish}}}
+		return &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: template}}}
 	case symParse:
 		return parseRequest()
 	case symPlanOK, symPlanFails:
@@ -156,7 +161,7 @@ func sequences(length int, yield func([]symbol)) (all int) {
 }
 
 // checkSequence plays the sequence on a session and compares each reply with the model's. It returns the number of messages.
-func checkSequence(s *client.Session, sequence []symbol) (int, error) {
+func checkSequence(s *client.Session, sequence []symbol, template []byte) (int, error) {
 	var m model
 	for i, sym := range sequence {
 		want := m.next(sym)
@@ -164,7 +169,7 @@ func checkSequence(s *client.Session, sequence []symbol) (int, error) {
 		if sym == symHalfClose {
 			err = s.CloseSend()
 		} else {
-			err = s.Send(sym.message())
+			err = s.Send(sym.message(template))
 		}
 		if err != nil {
 			return i, fmt.Errorf("send %s: %w", sym, err)
@@ -225,30 +230,42 @@ func obliging(_ context.Context, _ *Host, req *pb.Request) (*pb.Response, error)
 func TestModel(t *testing.T) {
 	f := newFixture(t, obliging)
 	f.options.Log = slog.New(slog.DiscardHandler)
+	playAll(t, 4, func([]symbol) (Options, []byte) { return f.options, nil }, func(Options) {})
+	if f.made != f.closed {
+		t.Errorf("%d instances were made, %d closed", f.made, f.closed)
+	}
+}
+
+// playAll plays every sequence, several at once, each on a session with the options and the template that prepare returns. done is called
+// when that session has ended.
+func playAll(t *testing.T, players int, prepare func(sequence []symbol) (Options, []byte), done func(Options)) {
+	t.Helper()
+	const length = 6
 	var played, messages atomic.Int64
 	jobs := make(chan []symbol)
-	var players sync.WaitGroup
-	for range 4 {
-		players.Go(func() {
+	var playing sync.WaitGroup
+	for range players {
+		playing.Go(func() {
 			for sequence := range jobs {
-				conn := client.InProcess(t.Context(), func(ctx context.Context, s client.Stream) error { return Run(ctx, f.options, s) })
-				n, err := checkSequence(client.NewSession(conn), sequence)
+				options, template := prepare(sequence)
+				conn := client.InProcess(t.Context(), func(ctx context.Context, s client.Stream) error { return Run(ctx, options, s) })
+				n, err := checkSequence(client.NewSession(conn), sequence, template)
 				if err != nil {
 					t.Errorf("%v: %v", sequence, err)
 				}
 				played.Add(1)
 				messages.Add(int64(n))
 				conn.Close()
+				done(options)
 			}
 		})
 	}
-	all := sequences(6, func(sequence []symbol) { jobs <- sequence })
+	began := time.Now()
+	all := sequences(length, func(sequence []symbol) { jobs <- sequence })
 	close(jobs)
-	players.Wait()
-	if f.made != f.closed {
-		t.Errorf("%d instances were made, %d closed", f.made, f.closed)
-	}
-	t.Logf("%d sequences of up to 6 messages, in %d sessions with %d messages", all, played.Load(), messages.Load())
+	playing.Wait()
+	t.Logf("%d sequences of up to %d messages, in %d sessions with %d messages, in %s",
+		all, length, played.Load(), messages.Load(), time.Since(began).Round(time.Millisecond))
 	if all < 2500 {
 		t.Error("the model prunes too much")
 	}
