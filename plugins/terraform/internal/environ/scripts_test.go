@@ -28,8 +28,10 @@ func TestScripts(t *testing.T) {
 				t.Errorf("%s: the script has no %s", platform, must)
 			}
 		}
-		if strings.Contains(script, "@PLATFORM@") || strings.Contains(script, "\x00") {
-			t.Errorf("%s: the script is not filled in", platform)
+		for _, never := range []string{"@PLATFORM@", "\x00", "'"} {
+			if strings.Contains(script, never) {
+				t.Errorf("%s: the script has %q", platform, never)
+			}
 		}
 	}
 	if !strings.Contains(got["windows_amd64"], `"sshd.exe"`) {

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Starts the workspace agent: downloads it from the deployment and becomes it.
+# Starts the workspace agent: downloads it from the deployment and runs it.
+# There is no single quote in here: templates put this text between two of them.
 set -u
 
 url="${ACCESS_URL}bin/coder-@PLATFORM@"
 
 say() {
-	printf '%s\n' "agent bootstrap: $*" >&2
+	printf "agent bootstrap: %s\n" "$*" >&2
 }
 
 # A container or machine is often gone the moment its first process ends, and its log with it. On a failure this stays
@@ -20,12 +21,12 @@ linger() {
 	exit "$code"
 }
 trap linger EXIT
-trap 'trap - EXIT; exit 130' INT
-trap 'trap - EXIT; exit 143' TERM
+trap "trap - EXIT; exit 130" INT
+trap "trap - EXIT; exit 143" TERM
 
 download() {
 	if command -v curl >/dev/null 2>&1; then
-		curl -fsSL --compressed -o "$1" "$url"
+		curl -fsSL -o "$1" "$url"
 	elif command -v wget >/dev/null 2>&1; then
 		wget -q -O "$1" "$url"
 	elif command -v busybox >/dev/null 2>&1; then
@@ -36,10 +37,7 @@ download() {
 	fi
 }
 
-dir="${BINARY_DIR:-}"
-if [ -z "$dir" ]; then
-	dir=$(mktemp -d "${TMPDIR:-/tmp}/coder.XXXXXX") || exit 1
-fi
+dir=$(mktemp -d "${TMPDIR:-/tmp}/coder.XXXXXX") || exit 1
 binary="$dir/coder"
 
 attempt=1
@@ -52,12 +50,11 @@ until download "$binary"; do
 done
 chmod 0700 "$binary" || exit 1
 
-# A page of a proxy or a login is a successful download as well.
+# The page of a proxy or of a login is a successful download as well.
 if ! version=$("$binary" --version 2>&1); then
 	say "what $url gave does not run: $version"
 	exit 1
 fi
-say "$version" | head -n 1
 
 export CODER_AGENT_AUTH="${AUTH_TYPE}"
 export CODER_AGENT_URL="${ACCESS_URL}"
@@ -66,10 +63,14 @@ cd "${HOME:-/}" 2>/dev/null || cd / || exit 1
 # The agent runs beside this shell, which passes signals on to it: the first process of a container would otherwise keep
 # them to itself, and the agent would never get to run its shutdown scripts.
 stopping=""
+pass_on() {
+	stopping=1
+	kill -s "$1" "$agent" 2>/dev/null
+}
 "$binary" agent &
 agent=$!
-trap 'stopping=1; kill -TERM "$agent" 2>/dev/null' TERM
-trap 'stopping=1; kill -INT "$agent" 2>/dev/null' INT
+trap "pass_on TERM" TERM
+trap "pass_on INT" INT
 while :; do
 	wait "$agent"
 	code=$?

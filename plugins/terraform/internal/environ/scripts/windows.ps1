@@ -3,10 +3,10 @@ $ErrorActionPreference = "Stop"
 $ProgressPreference = "SilentlyContinue" # drawing progress makes downloads many times slower
 
 $url = "${ACCESS_URL}bin/coder-@PLATFORM@.exe"
-# An editor's remote mode looks for a process of this name to find out that it runs below an SSH server.
+# The remote mode of an editor looks for a process of this name to find out that it runs below an SSH server.
 $binary = Join-Path $env:TEMP "sshd.exe"
 
-# A failure's log is often gone with the machine: on a failure this stays for a day, so that someone can read why.
+# The log of a failure is often gone with the machine: on a failure this stays for a day, so that someone can read why.
 function Wait-ForReader([string] $reason) {
     Write-Output "agent bootstrap: $reason; waiting for a day so that this log can be read"
     Start-Sleep -Seconds 86400
