@@ -84,8 +84,8 @@ func (c hostCall) mode() (int64, error) {
 	return int64(bits.Perm()), err
 }
 
-// path splits the path at (args[arg], args[arg+1]) into the directory that holds it and its name therein. Paths are
-// absolute in the way that the guest sees them.
+// path splits the path at (args[arg], args[arg+1]) into the directory that holds it and its name therein. A relative path is one
+// below /work.
 func (c hostCall) path(arg int) (dir FS, name string, err error) {
 	text, err := c.text(arg, "the path", maxPath)
 	if err != nil {
@@ -94,7 +94,10 @@ func (c hostCall) path(arg int) (dir FS, name string, err error) {
 	if strings.ContainsRune(text, 0) {
 		return nil, "", invalid("the path %q contains a NUL", text)
 	}
-	clean := path.Clean("/" + text)
+	clean := path.Clean(text)
+	if !path.IsAbs(text) {
+		clean = path.Join(abi.WorkDir, text)
+	}
 	for root, dir := range map[string]FS{abi.WorkDir: c.work, abi.TmpDir: c.tmp} {
 		if clean == root {
 			return dir, ".", nil

@@ -236,12 +236,13 @@ func TestFileModes(t *testing.T) {
 	s := newScript()
 	s.with(abi.FuncChmod, "/work", 0o750)
 	s.with(abi.FuncMode, "/work")
-	s.with(abi.FuncMode, "work/../work/.") // relative to /, as the plugin sees it
+	s.with(abi.FuncMode, "../work/.") // relative to /work
 	s.with(abi.FuncMode, "/tmp/../work")
 	s.with(abi.FuncMode, "/work/../tmp/absent")
 	s.with(abi.FuncMode, "/work/../../etc")
 	s.with(abi.FuncMode, "/workshop")
 	s.with(abi.FuncMode, "")
+	s.with(abi.FuncMode, "..")
 	s.with(abi.FuncMode, "/")
 	s.with(abi.FuncMode, "/work/a\x00b")
 	s.with(abi.FuncMode, "/work/\xff")
@@ -249,7 +250,7 @@ func TestFileModes(t *testing.T) {
 	s.with(abi.FuncChmod, "/work", 0o4755)
 	s.with(abi.FuncChmod, "/work", -1)
 	bad := errno(abi.Invalid)
-	s.want(t, &fakeHost{}, 0, 0o750, 0o750, 0o750, errno(abi.NotFound), bad, bad, bad, bad, bad, bad, errno(abi.Limit), bad, bad)
+	s.want(t, &fakeHost{}, 0, 0o750, 0o750, 0o750, errno(abi.NotFound), bad, bad, 0o750, bad, bad, bad, bad, errno(abi.Limit), bad, bad)
 }
 
 func TestCache(t *testing.T) {
