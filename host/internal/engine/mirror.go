@@ -115,7 +115,7 @@ func (o *MirrorOptions) build(ctx context.Context, p pin, mirror, cacheDir strin
 
 // buildProvider builds p.pkg into the file built, with the pinned modules if there are any, and sees that it is a provider.
 func (o *MirrorOptions) buildProvider(ctx context.Context, tool *goTool, p pin, staging, built string) error {
-	bar := newProgress(o.Progress, "building "+o.Package)
+	bar := newProgress(o.Progress, "building "+o.Package, p.packages)
 	defer bar.stop()
 	source := filepath.Join(staging, "source")
 	if p.dir != "" {

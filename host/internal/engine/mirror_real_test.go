@@ -137,7 +137,7 @@ func runEngine(t *testing.T, e *Engine, dirs Dirs, work string, args []string) (
 	return out[0].String(), true
 }
 
-// realEngines are the Terraform and the OpenTofu that are here.
+// realEngines are the Terraform and the OpenTofu that are here; the pinned OpenTofu with PROVISOR_TEST_TOFU (see TestBuildTofuForReal).
 func realEngines(t *testing.T) []string {
 	t.Helper()
 	var paths []string
@@ -146,7 +146,11 @@ func realEngines(t *testing.T) []string {
 			paths = append(paths, path)
 		}
 	}
-	if path := os.Getenv("PROVISOR_TOFU"); path != "" {
+	if cache := os.Getenv("PROVISOR_TEST_TOFU"); cache != "" {
+		path, err := BuildTofu(t.Context(), Options{CacheDir: cache, Progress: t.Output()})
+		if err != nil {
+			t.Fatal(err)
+		}
 		paths = append(paths, path)
 	}
 	if len(paths) == 0 {

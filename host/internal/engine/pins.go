@@ -18,6 +18,8 @@ type pin struct {
 	dir string
 	// module at version contains pkg.
 	module, version, pkg string
+	// packages is about how many packages are compiled when nothing is cached, for a person who waits.
+	packages int
 	// ldflags are the linker's flags beside those that leave out the symbols.
 	ldflags string
 }
@@ -28,6 +30,8 @@ var tofuPin = pin{
 	module:  "github.com/opentofu/opentofu",
 	version: "v1.12.6",
 	pkg:     "github.com/opentofu/opentofu/cmd/tofu",
+
+	packages: 1780, // go list -deps
 	// Without this it calls itself 1.12.6-dev, which no version constraint takes for a release.
 	ldflags: "-X github.com/opentofu/opentofu/version.dev=no",
 }
@@ -38,6 +42,8 @@ var providerPins = []pin{{
 	module:  "github.com/coder/terraform-provider-coder/v2",
 	version: "v2.20.0",
 	pkg:     "github.com/coder/terraform-provider-coder/v2",
+
+	packages: 440,
 }}
 
 // digest tells this pin from any other, and from an older or newer one of the same name.

@@ -15,6 +15,7 @@ const progressEvery = 10 * time.Second
 type progress struct {
 	w     io.Writer
 	what  string
+	about int // how many packages there are; 0 = not known
 	began time.Time
 
 	mu       sync.Mutex
@@ -25,8 +26,8 @@ type progress struct {
 	ended   sync.WaitGroup
 }
 
-func newProgress(w io.Writer, what string) *progress {
-	p := &progress{w: w, what: what, began: time.Now(), stopped: make(chan struct{})}
+func newProgress(w io.Writer, what string, about int) *progress {
+	p := &progress{w: w, what: what, about: about, began: time.Now(), stopped: make(chan struct{})}
 	p.ended.Go(p.tick)
 	return p
 }
@@ -63,7 +64,10 @@ func (p *progress) status() string {
 	if p.modules > 0 {
 		s += fmt.Sprintf("%d modules downloaded, ", p.modules)
 	}
-	if p.packages > 0 {
+	switch {
+	case p.packages > 0 && p.about > p.packages:
+		s += fmt.Sprintf("%d of about %d packages compiled, ", p.packages, p.about)
+	case p.packages > 0:
 		s += fmt.Sprintf("%d packages compiled, ", p.packages)
 	}
 	return s + p.elapsed()

@@ -66,7 +66,7 @@ func (o *Options) buildPinned(ctx context.Context, tool *goTool, p pin, dir, pat
 	if err := removeStaging(dir); err != nil {
 		return err
 	}
-	bar := newProgress(o.Progress, "building "+filepath.Base(p.pkg))
+	bar := newProgress(o.Progress, "building "+filepath.Base(p.pkg), p.packages)
 	defer bar.stop()
 	staging, err := os.MkdirTemp(dir, stagingPrefix)
 	if err != nil {
