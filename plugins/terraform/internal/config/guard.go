@@ -12,7 +12,7 @@ import (
 // and it recurses with about 10 KiB of stack per level: measured in a WebAssembly instance of 256 MiB, it runs out of
 // memory at 10,000 levels, and with 400,000 tokens of the worst kind.
 const (
-	maxTokens    = 200_000 // of one file: about 750 KiB of HCL, more of what has long texts
+	maxTokens    = 200_000 // of one file: about 600 KiB of HCL, more of what has long texts
 	maxAllTokens = 800_000 // of all files
 	maxDepth     = 1_000   // nested brackets, and operators in one expression
 	maxDigits    = 1_000   // of one number: parsing takes time by the square of it
@@ -110,7 +110,9 @@ func measure(text []byte) bounds {
 					b.tokens++ // the letters after a number are another token
 				}
 			}
-		case c != ' ' && c != '\t' && c != '\r':
+		case c == '"' || c == '}' || c == '$' || c == '%':
+			b.tokens += 2 // spaces after it may be text
+		case c != ' ' && c != '\t':
 			b.tokens++
 		}
 		inWord = letter || digit

@@ -179,7 +179,7 @@ ERROR: Argument or block definition required (main.tf:1)
 		},
 		{
 			name:  "JSON",
-			files: map[string]string{"main.tf.json": "{\n  \"variable\": {}}\n}"},
+			files: map[string]string{"main.tf.json": "{\n  \"variable\": {\"a\": {}}}\n}"},
 			want: `load module:
 ERROR: Extraneous data after value (main.tf.json:3)
 > Extra characters appear after the JSON value.`,
