@@ -16,8 +16,6 @@ type Dirs struct {
 	Home, Tmp string
 	// CLIConfig is the CLI configuration file, outside of what the template can write.
 	CLIConfig string
-	// PluginCache is the tenant's provider cache, or empty where the engine could damage it.
-	PluginCache string
 }
 
 // DefaultPath is the engine's PATH unless the operator sets one: the system's own directories, whatever the daemon's is. Templates run
@@ -59,9 +57,6 @@ func (e *Engine) Environ(dirs Dirs, extra []string) []string {
 	}
 	if _, ok := env["TF_CLI_CONFIG_FILE"]; !ok {
 		env["TF_CLI_CONFIG_FILE"] = dirs.CLIConfig
-	}
-	if dirs.PluginCache != "" {
-		env["TF_PLUGIN_CACHE_DIR"] = dirs.PluginCache
 	}
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {

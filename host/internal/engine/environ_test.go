@@ -9,12 +9,12 @@ import (
 
 func TestEnviron(t *testing.T) {
 	e := &Engine{passed: []string{"HTTPS_PROXY=http://proxy", "TF_LOG=INFO"}}
-	dirs := Dirs{Home: "/h", Tmp: "/t", CLIConfig: "/c", PluginCache: "/p"}
+	dirs := Dirs{Home: "/h", Tmp: "/t", CLIConfig: "/c"}
 	got := e.Environ(dirs, []string{"TF_VAR_a=x=y", "TF_LOG=JSON", "CODER_AGENT_URL=", "PATH=/evil", "HOME=/evil", "TF_CLI_CONFIG_FILE=/evil",
 		"TF_CLI_ARGS_plan=-destroy", "LD_PRELOAD=/evil", "nonsense"})
 	want := []string{
 		"CHECKPOINT_DISABLE=1", "CODER_AGENT_URL=", "HOME=/h", "HTTPS_PROXY=http://proxy", "PATH=" + DefaultPath(), "TF_CLI_CONFIG_FILE=/c",
-		"TF_INPUT=0", "TF_IN_AUTOMATION=1", "TF_LOG=JSON", "TF_PLUGIN_CACHE_DIR=/p", "TF_VAR_a=x=y", "TMPDIR=/t",
+		"TF_INPUT=0", "TF_IN_AUTOMATION=1", "TF_LOG=JSON", "TF_VAR_a=x=y", "TMPDIR=/t",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -52,9 +52,8 @@ type Engine struct {
 	// Version is as the engine says, without a leading v: "1.11.4".
 	Version string
 
-	cacheDir string
-	passed   []string
-	mirrors  []string
+	passed  []string
+	mirrors []string
 }
 
 // Find returns the engine that the options name, or the first that is there. A new binary is run once to ask for its version, for
@@ -80,7 +79,7 @@ func Find(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", path, err)
 	}
-	return &Engine{Name: v.Name, Path: path, Version: v.Version, cacheDir: o.CacheDir, passed: passed, mirrors: mirrors}, nil
+	return &Engine{Name: v.Name, Path: path, Version: v.Version, passed: passed, mirrors: mirrors}, nil
 }
 
 func (o *Options) fill() {

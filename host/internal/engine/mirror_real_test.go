@@ -60,7 +60,7 @@ func TestMirroredProviderWithRealEngines(t *testing.T) {
 				t.Fatal(err)
 			}
 			var sessions sync.WaitGroup
-			for range 4 {
+			for range 8 {
 				sessions.Go(func() { planAgent(t, e) })
 			}
 			sessions.Wait()

@@ -250,7 +250,7 @@ provider_installation {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			root := t.TempDir()
-			dirs, err := (&Engine{mirrors: test.mirrors, Version: "1.11.4", Name: Terraform, cacheDir: root}).Prepare(tenant.Default, root, "/h", "/t")
+			dirs, err := (&Engine{mirrors: test.mirrors, Version: "1.11.4", Name: Terraform}).Prepare(tenant.Default, root, "/h", "/t")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -259,30 +259,5 @@ provider_installation {
 				t.Error(diff, err)
 			}
 		})
-	}
-}
-
-// Only an engine that locks it gets a cache that several inits write to.
-func TestPluginCache(t *testing.T) {
-	tests := map[struct{ Name, Version string }]bool{
-		{Name: Terraform, Version: "1.11.4"}: false,
-		{Name: Tofu, Version: "1.9.1"}:       false,
-		{Name: Tofu, Version: "1.10.0-rc1"}:  true,
-		{Name: Tofu, Version: "1.12.6"}:      true,
-		{Name: Tofu, Version: "2.0.0"}:       true,
-		{Name: Tofu, Version: "x"}:           false,
-	}
-	for who, want := range tests {
-		e := &Engine{Name: who.Name, Version: who.Version, cacheDir: t.TempDir()}
-		dirs, err := e.Prepare(tenant.Default, t.TempDir(), "/h", "/t")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := dirs.PluginCache != ""; got != want {
-			t.Errorf("%s %s: %q", e.Name, e.Version, dirs.PluginCache)
-		}
-		if info, err := os.Stat(dirs.PluginCache); want && (err != nil || info.Mode().Perm() != 0o700 && runtime.GOOS != "windows") {
-			t.Error(info, err)
-		}
 	}
 }

@@ -2,17 +2,19 @@ package engine
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/provisor/provisor/host/internal/tenant"
 )
 
 // Prepare makes what one session's engine needs beside its home and temporary directory: the CLI configuration, which goes
-// into dir (the session's own, not writable by the plugin), and the tenant's provider cache.
-func (e *Engine) Prepare(t tenant.Tenant, dir, home, tmp string) (Dirs, error) {
+// into dir (the session's own, not writable by the plugin).
+//
+// There is no provider cache that several sessions write to: without a lock file in the template both engines install into it again
+// what is there already, under the hands of who is using it. Terraform does so without a lock
+// (https://github.com/hashicorp/terraform/issues/32915), OpenTofu lets go of its own too early. What no mirror has, each
+// session downloads for itself.
+func (e *Engine) Prepare(_ tenant.Tenant, dir, home, tmp string) (Dirs, error) {
 	dirs := Dirs{Home: home, Tmp: tmp, CLIConfig: filepath.Join(dir, "engine.tfrc")}
 	config, err := e.cliConfig()
 	if err == nil {
@@ -21,24 +23,5 @@ func (e *Engine) Prepare(t tenant.Tenant, dir, home, tmp string) (Dirs, error) {
 	if err != nil {
 		return Dirs{}, fmt.Errorf("write the engine's CLI configuration: %w", err)
 	}
-	if e.locksCache() {
-		dirs.PluginCache = filepath.Join(e.cacheDir, "providers", t.Name())
-		if err := os.MkdirAll(dirs.PluginCache, 0o700); err != nil {
-			return Dirs{}, fmt.Errorf("make the provider cache of tenant %s: %w", t, err)
-		}
-	}
 	return dirs, nil
-}
-
-// locksCache reports whether several inits of this engine may share a provider cache. Terraform's write into it without
-// a lock (https://github.com/hashicorp/terraform/issues/32915), so each of its sessions downloads for itself what no mirror
-// has. OpenTofu locks each provider from 1.10 on.
-func (e *Engine) locksCache() bool {
-	parts := strings.SplitN(e.Version, ".", 3)
-	if e.Name != Tofu || len(parts) < 3 || e.cacheDir == "" {
-		return false
-	}
-	major, _ := strconv.Atoi(parts[0])
-	minor, _ := strconv.Atoi(parts[1])
-	return major > 1 || major == 1 && minor >= 10
 }
