@@ -106,7 +106,7 @@ func (p *performance) pad(s script.Step) error {
 
 func (p *performance) flood(s script.Step) error {
 	for range s.Number {
-		if p.ctx.Err() != nil && p.onCancel != "ignore" {
+		if p.stopped() {
 			return p.ctx.Err()
 		}
 		guest.Log(s.Level, s.Text)

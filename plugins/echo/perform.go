@@ -62,7 +62,7 @@ func (p *performance) perform() {
 		if errors.Is(err, errDone) {
 			return
 		}
-		if p.ctx.Err() != nil && p.onCancel != "ignore" {
+		if p.stopped() {
 			if p.onCancel != "succeed" {
 				setError(p.complete, fmt.Sprintf("%s:%d: %s: canceled", scriptName, step.Line, step.Name))
 			}
@@ -74,6 +74,9 @@ func (p *performance) perform() {
 		}
 	}
 }
+
+// stopped reports whether a cancel ends the script.
+func (p *performance) stopped() bool { return p.onCancel != "ignore" && p.ctx.Err() != nil }
 
 func (p *performance) release() {
 	for _, f := range p.files {

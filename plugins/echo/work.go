@@ -35,7 +35,7 @@ func (p *performance) sleep(s script.Step) error {
 func (p *performance) busy(s script.Step) error {
 	for until := time.Now().Add(s.Duration); time.Now().Before(until); {
 		compute(1 << 20)
-		if p.onCancel != "ignore" && p.ctx.Err() != nil {
+		if p.stopped() {
 			return p.ctx.Err()
 		}
 	}
@@ -101,7 +101,7 @@ func (p *performance) fill(s script.Step) error {
 		return err
 	}
 	piece := []byte(strings.Repeat(".", 64<<10))
-	for left := s.Number; left > 0; left -= int64(len(piece)) {
+	for left := s.Number; left > 0 && !p.stopped(); left -= int64(len(piece)) {
 		if _, err := f.Write(piece[:min(left, int64(len(piece)))]); err != nil {
 			f.Close()
 			return err
@@ -112,6 +112,9 @@ func (p *performance) fill(s script.Step) error {
 
 func (p *performance) makeFiles(s script.Step) error {
 	for i := range s.Number {
+		if p.stopped() {
+			return p.ctx.Err()
+		}
 		f, err := p.create(fmt.Sprintf("%s/%d", s.Path, i), os.O_TRUNC)
 		if err != nil {
 			return err
@@ -125,6 +128,9 @@ func (p *performance) makeFiles(s script.Step) error {
 
 func (p *performance) open(s script.Step) error {
 	for range s.Number {
+		if p.stopped() {
+			return p.ctx.Err()
+		}
 		f, err := os.Open(p.path(s.Path))
 		if err != nil {
 			return err

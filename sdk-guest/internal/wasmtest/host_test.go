@@ -80,6 +80,9 @@ var compiled struct {
 // compile compiles the probe, once.
 func compile(t *testing.T) (wazero.Runtime, wazero.CompiledModule) {
 	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector is on")
+	}
 	r, err := runtime()
 	if err != nil {
 		t.Fatal(err)
