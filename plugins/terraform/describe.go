@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 
 	"github.com/provisor/provisor/plugins/terraform/internal/graph"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
@@ -41,7 +42,7 @@ func (e engine) describe(ctx context.Context, m *pb.Metadata, complete *pb.PlanC
 func (e engine) logHumanPlan(ctx context.Context) error {
 	var text bytes.Buffer
 	if err := e.output(ctx, &text, "show", "-no-color", planFile); err != nil {
-		return err
+		return fmt.Errorf("show the plan: %w", err)
 	}
 	for _, line := range replace.HumanLines(text.String()) {
 		guest.Log(line.Level, line.Text)

@@ -24,7 +24,7 @@ const (
 	openTofu  = "tofu"
 )
 
-// oldest is the first Terraform whose apply has -json.
+// oldest is the oldest Terraform that this plugin works with.
 const oldest = "1.1.0"
 
 // engine is the Terraform or OpenTofu that the host offers.
@@ -96,9 +96,9 @@ func (e engine) output(ctx context.Context, out io.Writer, args ...string) error
 		return nil
 	}
 	if said := stderr.String(); said != "" {
-		return fmt.Errorf("%s: %s: %w", args[0], said, err)
+		return fmt.Errorf("%s: %w", said, err)
 	}
-	return fmt.Errorf("%s: %w", args[0], err)
+	return err
 }
 
 // tail keeps the end of what is written to it: where an engine that fails says why.

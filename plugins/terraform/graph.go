@@ -66,8 +66,10 @@ func (e engine) showState(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	var out bytes.Buffer
-	err = e.output(ctx, &out, args...)
-	return out.Bytes(), err
+	if err := e.output(ctx, &out, args...); err != nil {
+		return nil, fmt.Errorf("show the state: %w", err)
+	}
+	return out.Bytes(), nil
 }
 
 // dependencies is the engine's graph of the template, in the language DOT.

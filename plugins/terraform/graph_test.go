@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package main
 
 import (
@@ -49,8 +51,8 @@ func TestGraphFails(t *testing.T) {
 		name, command, stdout, stderr, want string
 		source                              pb.GraphSource
 	}{
-		{"graph", "graph", "", "Error: a cycle\n", "terraform graph: graph: Error: a cycle: exit status 1", pb.GraphSource_SOURCE_PLAN},
-		{"show", "show", "", "Error: no state\n", "terraform graph: show: Error: no state: exit status 1", pb.GraphSource_SOURCE_STATE},
+		{"graph", "graph", "", "Error: a cycle\n", "terraform graph: Error: a cycle: exit status 1", pb.GraphSource_SOURCE_PLAN},
+		{"show", "show", "", "Error: no state\n", "terraform graph: show the state: Error: no state: exit status 1", pb.GraphSource_SOURCE_STATE},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, f := planned(t)

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package main
 
 import (
@@ -107,8 +109,8 @@ func TestPlanFails(t *testing.T) {
 		want                          string
 	}{
 		{"plan", "plan", "", "no\n", 1, "terraform plan: exit status 1"},
-		{"show", "show", "", "\nError: no such plan\n", 2, "terraform plan: show: Error: no such plan: exit status 2"},
-		{"show says nothing", "show", "", "", 2, "terraform plan: show: exit status 2"},
+		{"show", "show", "", "\nError: no such plan\n", 2, "terraform plan: show the plan: Error: no such plan: exit status 2"},
+		{"show says nothing", "show", "", "", 2, "terraform plan: show the plan: exit status 2"},
 		{"what it shows is no JSON", "show", "x", "", 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -43,7 +43,7 @@ func (e engine) showPlan(ctx context.Context) ([]byte, error) {
 	}
 	err = e.output(ctx, f, "show", "-no-color", "-json", planFile)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("show the plan: %w", err)
 	}
 	if err := os.WriteFile(planDigestFile(), []byte(digest), 0o600); err != nil {
 		return nil, err
