@@ -123,7 +123,7 @@ func TestStdin(t *testing.T) {
 }
 
 func TestStdinThatNobodyReads(t *testing.T) {
-	p := start(t, shell(t, "exec <&-; echo closed; sleep 60", func(p *Program) { p.Stdin = true }))
+	p := start(t, shell(t, "exec <&-; echo closed; exec sleep 60", func(p *Program) { p.Stdin = true }))
 	if s, _, err := p.Read(t.Context(), make([]byte, 100), -1); s != abi.Stdout || err != nil {
 		t.Fatal(s, err)
 	}
