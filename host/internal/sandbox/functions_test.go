@@ -459,3 +459,21 @@ func TestTablesAreBounded(t *testing.T) {
 	grow(1 << 20)
 	s.want(t, &fakeHost{}, 1, -1, -1, -1)
 }
+
+// wazero's descriptor table grows up to whatever number it is told.
+func TestDescriptorsCannotBeNumbered(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	i32 := wasmtest.I32
+	open := p.ImportFunc("wasi_snapshot_preview1", "path_open", []wasmtest.Type{i32, i32, i32, i32, i32, wasmtest.I64, wasmtest.I64, i32, i32}, []wasmtest.Type{i32})
+	renumber := p.ImportFunc("wasi_snapshot_preview1", "fd_renumber", []wasmtest.Type{i32, i32}, []wasmtest.Type{i32})
+	p.Data(512, []byte("file"))
+	module := p.Handled(
+		// path_open(3, 0, "file", O_CREAT, rights, rights, 0, &600) must be 0: its result is added to the status.
+		wasmtest.I32Const(3), wasmtest.I32Const(0), wasmtest.I32Const(512), wasmtest.I32Const(4), wasmtest.I32Const(1),
+		wasmtest.I64Const(-1), wasmtest.I64Const(-1), wasmtest.I32Const(0), wasmtest.I32Const(600), wasmtest.Call(open),
+		wasmtest.I32Const(600), wasmtest.I32Load(0), wasmtest.I32Const(math.MaxInt32), wasmtest.Call(renumber), wasmtest.I32Add)
+	_, err := newInstance(t, newRuntime(t, Options{}), module, &fakeHost{}).Handle(t.Context(), []byte("x"))
+	if err == nil || err.Error() != "provisor_handle returned 58" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
 // Options of a Runtime. The zero value works.
@@ -81,15 +80,5 @@ func (r *Runtime) Close(ctx context.Context) error {
 	if r.cache != nil {
 		err = errors.Join(err, r.cache.compiled.Close(ctx))
 	}
-	return err
-}
-
-func (r *Runtime) provideWASI(ctx context.Context) error {
-	compiled, err := wasi_snapshot_preview1.NewBuilder(r.engine).Compile(ctx)
-	if err != nil {
-		return err
-	}
-	r.wasi = compiled.ExportedFunctions()
-	_, err = r.engine.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName(wasi_snapshot_preview1.ModuleName))
 	return err
 }
