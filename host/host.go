@@ -122,16 +122,12 @@ func (o *Options) fill() (err error) {
 	return nil
 }
 
-// mirrors is the directory of providers, if it is there.
+// mirrors is the directory of providers, if one is named; engines look into that of the cache directory by themselves.
 func (o *Options) mirrors() []string {
-	if o.Mirror != "" {
-		return []string{o.Mirror}
-	}
-	filled := engine.MirrorDir(o.CacheDir)
-	if _, err := os.Stat(filled); err != nil {
+	if o.Mirror == "" {
 		return nil
 	}
-	return []string{filled}
+	return []string{o.Mirror}
 }
 
 // Tenant is on whose behalf a session runs.
