@@ -14,7 +14,7 @@ import (
 )
 
 // goGuest builds testdata/guest.
-func goGuest(t *testing.T) []byte {
+func goGuest(t testing.TB) []byte {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds a Go plugin")

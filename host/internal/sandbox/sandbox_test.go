@@ -57,7 +57,7 @@ type dirFS struct {
 	root string
 }
 
-func newDirFS(t *testing.T) FS {
+func newDirFS(t testing.TB) FS {
 	dir := t.TempDir()
 	return dirFS{sysfs.DirFS(dir), dir}
 }
