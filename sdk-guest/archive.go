@@ -254,6 +254,7 @@ type extractor struct {
 	dir string
 	// dirs are the directories below it, relative and with slashes, that are known to be directories and no links.
 	dirs map[string]bool
+	buf  []byte
 }
 
 func (x *extractor) path(name string) string { return filepath.Join(x.dir, filepath.FromSlash(name)) }
@@ -293,18 +294,9 @@ func (x *extractor) makeDir(name string) error {
 		return err
 	}
 	p := x.path(name)
-	info, err := os.Lstat(p)
-	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		if err := os.Remove(p); err != nil {
-			return err
-		}
-		err = fs.ErrNotExist
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		err = os.Mkdir(p, 0o700)
-	case err == nil && !info.IsDir():
-		err = fmt.Errorf("a file has the name of the directory %s", quote(name))
+	err := os.Mkdir(p, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		err = x.reuseDir(name, p)
 	}
 	if err == nil {
 		x.dirs[name] = true
@@ -312,26 +304,55 @@ func (x *extractor) makeDir(name string) error {
 	return err
 }
 
+// reuseDir takes a directory that is there already, and puts one in the place of a link.
+func (x *extractor) reuseDir(name, p string) error {
+	info, err := os.Lstat(p)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return nil
+	case info.Mode()&fs.ModeSymlink == 0:
+		return fmt.Errorf("a file has the name of the directory %s", quote(name))
+	}
+	if err := os.Remove(p); err != nil {
+		return err
+	}
+	return os.Mkdir(p, 0o700)
+}
+
 // writeFile writes a new file; one that was there is removed first, so that no link is followed and no other name of the
 // old file sees the new content.
 func (x *extractor) writeFile(name string, data io.Reader) (err error) {
 	p := x.path(name)
-	if x.dirs[name] {
-		return errors.New("a directory has the name of the file")
-	}
-	if info, err := os.Lstat(p); err == nil {
-		if info.IsDir() {
-			return errors.New("a directory has the name of the file")
-		}
-		if err := os.Remove(p); err != nil {
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	f, err := os.OpenFile(p, flags, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		if err := x.makeWay(p); err != nil {
 			return err
 		}
+		f, err = os.OpenFile(p, flags, 0o600)
 	}
-	f, err := os.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = io.Copy(f, data)
+	if x.buf == nil {
+		x.buf = make([]byte, 64<<10)
+	}
+	// The plain writer keeps io.CopyBuffer from having the file allocate a buffer of its own.
+	_, err = io.CopyBuffer(struct{ io.Writer }{f}, data, x.buf)
 	return err
+}
+
+// makeWay removes what is in the place of a new file.
+func (x *extractor) makeWay(p string) error {
+	info, err := os.Lstat(p)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return errors.New("a directory has the name of the file")
+	}
+	return os.Remove(p)
 }

@@ -21,6 +21,7 @@ const pollInterval = 20 * time.Millisecond
 // within, and gives away that one's channel, so that contexts derived from it need no goroutines.
 type requestContext struct {
 	context.Context
+	host     hostcall.Host
 	cancel   context.CancelCauseFunc
 	watch    sync.Once
 	watching sync.WaitGroup
@@ -32,7 +33,7 @@ var current atomic.Pointer[requestContext]
 // begin starts a request; end must be called when it is over. Requests nest only in tests.
 func begin() (ctx *requestContext, end func()) {
 	inner, cancel := context.WithCancelCause(context.Background())
-	ctx = &requestContext{Context: inner, cancel: cancel}
+	ctx = &requestContext{Context: inner, host: hostcall.Current(), cancel: cancel}
 	previous := current.Swap(ctx)
 	return ctx, func() {
 		cancel(nil)
@@ -64,7 +65,7 @@ func (c *requestContext) Done() <-chan struct{} {
 }
 
 func (c *requestContext) poll() {
-	if c.Context.Err() == nil && hostcall.Current().Canceled() {
+	if c.Context.Err() == nil && c.host.Canceled() {
 		c.cancel(ErrCanceled)
 	}
 }

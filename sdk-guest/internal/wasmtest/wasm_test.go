@@ -212,6 +212,9 @@ func TestExtractArchive(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(i.work, "modules")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink(filepath.Join(outside, "new"), filepath.Join(i.work, "run.sh")); err != nil {
+		t.Fatal(err)
+	}
 	got := i.plan("extract", b.Bytes())
 	if want := "/work/modules/a/main.tf={} /work/run.sh=#!"; string(got.GetPlan()) != want {
 		t.Errorf("got %q, want %q, error %q", got.GetPlan(), want, got.GetError())
