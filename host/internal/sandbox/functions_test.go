@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -283,6 +284,7 @@ type fakeProcess struct {
 	block   bool
 	written strings.Builder
 	done    []string
+	closing sync.Mutex
 }
 
 func (p *fakeProcess) Read(ctx context.Context, buf []byte, timeout time.Duration) (abi.Stream, int, error) {
@@ -315,7 +317,12 @@ func (p *fakeProcess) Wait(ctx context.Context) (*guestpb.ExecResult, error) {
 	}
 	return &guestpb.ExecResult{ExitCode: 3}, nil
 }
-func (p *fakeProcess) Close() error { p.done = append(p.done, "close"); return nil }
+func (p *fakeProcess) Close() error {
+	p.closing.Lock()
+	defer p.closing.Unlock()
+	p.done = append(p.done, "close")
+	return nil
+}
 
 func TestExec(t *testing.T) {
 	req, err := proto.Marshal(&guestpb.ExecRequest{Program: "terraform", Args: []string{"version"}})
