@@ -57,12 +57,13 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Load(t.Context(), newRuntime(t, sandbox.Limits{}), path)
-	if err != nil {
-		t.Fatal(err)
+	if m, err := ReadManifest(read(t, path)); err != nil || m.GetName() != "small" || m.GetAbiVersion() != abi.Version {
+		t.Errorf("got %v, %v", m, err)
 	}
-	if p.Name != "small" || p.Manifest.GetAbiVersion() != abi.Version {
-		t.Errorf("got %v", p.Manifest)
+	if !slowCompiler {
+		if _, err := Load(t.Context(), newRuntime(t, sandbox.Limits{}), path); err != nil {
+			t.Error(err)
+		}
 	}
 
 	t.Run("again nothing is written", func(t *testing.T) {

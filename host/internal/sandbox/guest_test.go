@@ -16,8 +16,8 @@ import (
 // goGuest builds testdata/guest.
 func goGuest(t testing.TB) []byte {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds a Go plugin")
+	if testing.Short() || slowCompiler {
+		t.Skip("builds and compiles a Go plugin")
 	}
 	out := filepath.Join(t.TempDir(), "guest.wasm")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildmode=c-shared", "-o", out, "./testdata/guest")

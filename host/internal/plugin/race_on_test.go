@@ -1,0 +1,6 @@
+//go:build race
+
+package plugin
+
+// slowCompiler is whether the race detector slows the compiler down, tenfold.
+const slowCompiler = true
