@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,13 +24,27 @@ const DefaultName = "terraform"
 const modulePath = "github.com/provisor/provisor"
 
 // Default builds the project's own plugin of that name, unless that is done already, and returns its file. The source is the
-// checkout that this program was built from, or the module cache if it was installed by version.
+// checkout that this program was built from, or the module cache if it was installed by version. A release has the plugin
+// named DefaultName in itself.
 func Default(ctx context.Context, name string, o BuildOptions) (path string, err error) {
+	if name == DefaultName && len(embedded) > 0 {
+		return unpackEmbedded(o.CacheDir)
+	}
 	root, err := sourceRoot(ctx)
 	if err != nil {
 		return "", fmt.Errorf("find the source of the plugin %s: %w; name a .wasm file instead", name, err)
 	}
 	return BuildCached(ctx, filepath.Join(root, "plugins", name), o)
+}
+
+// unpackEmbedded puts the plugin of a release into the cache.
+func unpackEmbedded(cacheDir string) (string, error) {
+	digest := sha256.Sum256(embedded)
+	path := filepath.Join(cacheDir, "plugins", DefaultName+"-"+hex.EncodeToString(digest[:8])+".wasm")
+	if err := replace(path, embedded); err != nil {
+		return "", fmt.Errorf("unpack the plugin %s: %w", DefaultName, err)
+	}
+	return path, nil
 }
 
 // sourceRoot is the directory of the project's source that belongs to this program.
