@@ -194,12 +194,13 @@ func TestCancelOfARunningProgram(t *testing.T) {
 
 func TestDeadlineOfThePluginsOwn(t *testing.T) {
 	s := guesttest.New(t)
-	s.Program("gentle", func(run *guesttest.Run) int { <-run.Interrupted; return 130 })
-	s.Program("stubborn", func(run *guesttest.Run) int { <-run.Killed; return 0 })
+	var expire context.CancelCauseFunc
+	s.Program("gentle", func(run *guesttest.Run) int { expire(context.DeadlineExceeded); <-run.Interrupted; return 130 })
+	s.Program("stubborn", func(run *guesttest.Run) int { expire(context.DeadlineExceeded); <-run.Killed; return 0 })
 	for program, want := range map[string]string{"gentle": "exit status 130", "stubborn": "signal: killed"} {
 		t.Run(program, func(t *testing.T) {
-			ctx, stop := context.WithTimeout(s.Context(), 10*time.Millisecond)
-			defer stop()
+			var ctx context.Context
+			ctx, expire = context.WithCancelCause(s.Context())
 			c := guest.Command(ctx, program)
 			c.WaitDelay = 10 * time.Millisecond
 			err := c.Run()

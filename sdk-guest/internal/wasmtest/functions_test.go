@@ -2,6 +2,7 @@ package wasmtest
 
 import (
 	"context"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/proto"
@@ -31,7 +32,7 @@ func (h *testHost) functions() map[string]func(api.Memory, []uint64) int64 {
 		abi.FuncExecRead:     h.execRead,
 		abi.FuncExecWrite:    h.execWrite,
 		abi.FuncExecWait:     func(m api.Memory, a []uint64) int64 { return put(m, a[1], a[2], marshal(h.result)) },
-		abi.FuncExecSignal:   func(_ api.Memory, a []uint64) int64 { h.signals = append(h.signals, int32(a[1])); return 0 },
+		abi.FuncExecSignal:   h.execSignal,
 		abi.FuncExecClose:    func(api.Memory, []uint64) int64 { h.closed = true; return 0 },
 		abi.FuncChmod:        func(m api.Memory, a []uint64) int64 { h.chmods[string(get(m, a[0], a[1]))] = uint32(a[2]); return 0 },
 		abi.FuncMode:         func(m api.Memory, a []uint64) int64 { return int64(h.chmods[string(get(m, a[0], a[1]))]) },
@@ -66,12 +67,21 @@ func (h *testHost) execRead(m api.Memory, a []uint64) int64 {
 		return 0
 	}
 	p := h.output[0]
+	if p.stream == abi.TimedOut {
+		time.Sleep(time.Millisecond)
+	}
 	n := min(len(p.text), int(uint32(a[2])))
 	if h.output[0].text = p.text[n:]; len(h.output[0].text) == 0 {
 		h.output = h.output[1:]
 	}
 	m.Write(uint32(a[1]), []byte(p.text[:n]))
 	return abi.PackRead(p.stream, uint32(n))
+}
+
+// execSignal ends the program, whatever the signal is.
+func (h *testHost) execSignal(_ api.Memory, a []uint64) int64 {
+	h.signals, h.output = append(h.signals, int32(a[1])), nil
+	return 0
 }
 
 func (h *testHost) execWrite(m api.Memory, a []uint64) int64 {

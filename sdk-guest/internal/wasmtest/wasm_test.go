@@ -186,7 +186,7 @@ func TestDeadlineOfThePluginsOwn(t *testing.T) {
 	if want := "signal: interrupt true"; string(got.GetPlan()) != want {
 		t.Errorf("got %q, want %q", got.GetPlan(), want)
 	}
-	if len(h.signals) == 0 || h.signals[0] != abi.SignalInterrupt {
+	if len(h.signals) != 1 || h.signals[0] != abi.SignalInterrupt {
 		t.Errorf("signals %v", h.signals)
 	}
 }

@@ -92,7 +92,7 @@ func cancel(ctx context.Context, _ *pb.PlanRequest) (string, error) {
 
 // timeout runs a program under a deadline of the plugin's own.
 func timeout(ctx context.Context, _ *pb.PlanRequest) (string, error) {
-	ctx, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+	ctx, stop := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer stop()
 	err := guest.Command(ctx, "tool").Run()
 	return fmt.Sprint(err, errors.Is(err, context.DeadlineExceeded)), nil
