@@ -142,9 +142,9 @@ var (
 	graph = &pb.Request{Type: &pb.Request_Graph{Graph: &pb.GraphRequest{}}}
 )
 
-// soon waits until the condition holds, for some seconds at most.
+// soon waits until the condition holds, for as long as a busy machine may take.
 func soon(condition func() bool) bool {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if condition() {
 			return true
 		}

@@ -28,7 +28,7 @@ func TestDrain(t *testing.T) {
 	h := grpc_health_v1.NewHealthClient(plainConn(t, r))
 	r.stop()
 
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		resp, err := h.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestDrain(t *testing.T) {
 			t.Fatalf("health is %s, want NOT_SERVING", resp.Status)
 		}
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		late, err := c.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)

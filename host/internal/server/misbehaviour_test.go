@@ -34,9 +34,12 @@ var misbehaviours = []struct {
 }
 
 // hangs are those that take as long as they may.
-var hangs = []struct{ name, steps, want string }{
-	{"computes for ever", "spin", "setting request_timeout"},
-	{"sleeps for ever", "hang", "setting request_timeout"},
+var hangs = []struct {
+	name, steps, want string
+	atOnce            int
+}{
+	{"computes for ever", "spin", "setting request_timeout", 2},
+	{"sleeps for ever", "hang", "setting request_timeout", len(kinds)},
 }
 
 var kinds = []string{"init", "parse", "plan", "apply", "graph"}
@@ -60,11 +63,17 @@ func TestMisbehavingPlugin(t *testing.T) {
 }
 
 func TestHangingPlugin(t *testing.T) {
-	d := startDaemon(t, host.Options{RequestTimeout: 3 * time.Second})
+	d := startDaemon(t, host.Options{RequestTimeout: 4 * time.Second})
 	var sessions sync.WaitGroup
 	for _, h := range hangs {
+		// Those that compute take turns: the limit on the others' time is the same.
+		slots := make(chan struct{}, h.atOnce)
 		for _, kind := range kinds {
-			sessions.Go(func() { misbehave(t, d, h.name, kind, h.steps, h.want) })
+			sessions.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				misbehave(t, d, h.name, kind, h.steps, h.want)
+			})
 		}
 	}
 	sessions.Wait()

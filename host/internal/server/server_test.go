@@ -210,10 +210,10 @@ func TestVanishedClient(t *testing.T) {
 	select {
 	case at := <-ended:
 		t.Logf("noticed after %s", at.Sub(cut))
-		if at.Sub(cut) > 3*time.Second {
-			t.Errorf("noticed after %s, want 2s", at.Sub(cut))
+		if at.Sub(cut) > 10*time.Second {
+			t.Errorf("noticed after %s, want 2s (and some, on a busy machine)", at.Sub(cut))
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the server did not notice that the client has vanished")
 	}
 }

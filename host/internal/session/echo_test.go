@@ -46,12 +46,16 @@ type echo struct{ *plugin.Plugin }
 
 func newEcho(t *testing.T) echo {
 	t.Helper()
-	ctx, dir := context.Background(), t.TempDir()
-	path := filepath.Join(dir, "echo.wasm")
-	if err := plugin.Build(ctx, filepath.FromSlash("../../../plugins/echo"), plugin.BuildOptions{Out: path}); err != nil {
+	ctx, cache := context.Background(), t.TempDir()
+	path := filepath.Join(cache, "echo.wasm")
+	// What was compiled for other tests serves this one too, where that is possible.
+	if dir, err := os.UserCacheDir(); err == nil {
+		cache = filepath.Join(dir, "provisor")
+	}
+	if err := plugin.Build(ctx, filepath.FromSlash("../../../plugins/echo"), plugin.BuildOptions{Out: path, CacheDir: cache}); err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := sandbox.New(ctx, sandbox.Options{CacheDir: filepath.Join(dir, "cache")})
+	runtime, err := sandbox.New(ctx, sandbox.Options{CacheDir: filepath.Join(cache, "compiled")})
 	if err != nil {
 		t.Fatal(err)
 	}
