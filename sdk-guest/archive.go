@@ -41,8 +41,9 @@ type ArchiveOptions struct {
 	// Dir is where to; it is made if it is missing. Default WorkDir.
 	Dir    string
 	Limits ArchiveLimits
-	// Skip, if set, is asked for each file and directory (by its cleaned name, relative to Dir, with slashes) whether to leave it out. A reason becomes a
-	// warning; without one the entry is left out silently.
+	// Skip, if set, is asked whether to leave a file or directory out, by its cleaned name: relative to Dir, with slashes.
+	// It is asked twice, and for what is in a directory that it leaves out, too. A reason becomes a warning; without one
+	// the entry is left out silently.
 	Skip func(name string) (reason string, skip bool)
 	// Warn takes the warnings: entries that are left out. Default: a Log at the level WARN.
 	Warn func(text string)
