@@ -42,8 +42,8 @@ type ArchiveOptions struct {
 	Dir    string
 	Limits ArchiveLimits
 	// Skip, if set, is asked whether to leave a file or directory out, by its cleaned name: relative to Dir, with slashes.
-	// It is asked twice, and for what is in a directory that it leaves out, too. A reason becomes a warning; without one
-	// the entry is left out silently.
+	// It is asked once for each entry, for what is in a directory that it leaves out, too. A reason becomes a warning;
+	// without one the entry is left out silently.
 	Skip func(name string) (reason string, skip bool)
 	// Warn takes the warnings: entries that are left out. Default: a Log at the level WARN.
 	Warn func(text string)
@@ -84,9 +84,9 @@ func extractArchive(ctx context.Context, archive []byte, o ArchiveOptions) error
 func walkArchive(ctx context.Context, archive []byte, o ArchiveOptions, x *extractor) error {
 	r := &archiveReader{b: archive}
 	tr := tar.NewReader(r)
-	warn := o.Warn
+	warn, skip := o.Warn, o.Skip
 	if x == nil {
-		warn = func(string) {}
+		warn, skip = func(string) {}, nil
 	}
 	usage := archiveUsage{limits: o.Limits, parents: map[string]bool{}}
 	for end := 0; ; end = r.at {
@@ -100,7 +100,7 @@ func walkArchive(ctx context.Context, archive []byte, o ArchiveOptions, x *extra
 		if err != nil {
 			return r.explain(err)
 		}
-		name, keep, err := selectEntry(h, o.Skip, warn)
+		name, keep, err := selectEntry(h, skip, warn)
 		if err == nil {
 			err = usage.add(name, h)
 		}

@@ -284,11 +284,12 @@ func TestExtractArchiveReplacesAHardLink(t *testing.T) {
 
 func TestExtractArchiveOptions(t *testing.T) {
 	s := guesttest.New(t)
-	var warnings []string
+	var warnings, asked []string
 	o := guest.ArchiveOptions{
 		Dir:  filepath.Join(s.TmpDir(), "new", "dir"),
 		Warn: func(text string) { warnings = append(warnings, text) },
 		Skip: func(name string) (string, bool) {
+			asked = append(asked, name)
 			return map[string]string{"x.tfstate": "a state comes from the request"}[name], strings.HasPrefix(name, "x")
 		},
 	}
@@ -297,6 +298,9 @@ func TestExtractArchiveOptions(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"0644 z=2"}, tree(t, o.Dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"x.tfstate", "x/y", "z"}, asked); diff != "" {
+		t.Errorf("what Skip was asked (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{`The template archive's entry "./x.tfstate" is left out: a state comes from the request`}, warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
