@@ -32,7 +32,7 @@ func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 			Start:   r.start,
 		}
 	}
-	limits := sandbox.DefaultLimits()
+	limits := r.sandbox.Limits()
 	return session.Options{
 		ID:          uuid.NewString(),
 		Tenant:      t,
