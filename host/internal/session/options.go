@@ -40,7 +40,7 @@ type Options struct {
 	ExitTimeout time.Duration
 	// GracePeriod is how long a plugin may take to answer after a cancel, once its programs have ended. 0 = 10 seconds.
 	GracePeriod time.Duration
-	// SendTimeout is how long a client may take to read one message. 0 = 1 minute.
+	// SendTimeout is how long a client may take to read a message of up to 1 MiB, and each MiB more of a larger one. 0 = 1 minute.
 	SendTimeout time.Duration
 	// Kill's end does what ErrKill does, also to a session whose own context has ended before; nil = it never ends.
 	Kill context.Context

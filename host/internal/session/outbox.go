@@ -12,7 +12,7 @@ import (
 // nothing else. The goroutine starts with the first Response, so that an idle stream costs nothing.
 type outbox struct {
 	stream Stream
-	// patience is how long the client may take to read one message.
+	// patience is how long the client may take to read a message of up to 1 MiB, and each MiB more of a larger one.
 	patience time.Duration
 	queue    chan outgoing
 	// failed is closed when nothing can be sent any more; err says why from then on.
@@ -127,9 +127,10 @@ func (o *outbox) send() {
 }
 
 func (o *outbox) sendOne(b []byte) {
-	stalled := time.AfterFunc(o.patience, func() {
+	patience := o.patience * time.Duration(1+len(b)>>20)
+	stalled := time.AfterFunc(patience, func() {
 		o.breakOff(violation(ResourceExhausted, ruleKeepReading,
-			"the client has not read a message of %d bytes for %s (setting %s)", len(b), o.patience, settingSendTimeout))
+			"the client has not read a message of %d bytes for %s (setting %s)", len(b), patience, settingSendTimeout))
 	})
 	defer stalled.Stop()
 	if err := o.stream.Send(b); err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -288,10 +287,9 @@ func (s *session) discard() {
 
 // report leaves the session's line in the daemon's log.
 func (s *session) report(err error, took time.Duration) {
-	level, outcome := slog.LevelInfo, "ok"
+	outcome := "ok"
 	if err != nil {
-		level, outcome = slog.LevelWarn, err.Error()
+		outcome = err.Error()
 	}
-	s.Log.Log(context.Background(), level, "session ended", "outcome", outcome,
-		"requests", s.requests, "failures", s.failures, "duration", took)
+	s.Log.Info("session ended", "outcome", outcome, "requests", s.requests, "failures", s.failures, "duration", took)
 }

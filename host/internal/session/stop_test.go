@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -473,35 +474,47 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestClientThatDoesNotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, func(_ context.Context, h *Host, req *pb.Request) (*pb.Response, error) {
-			for !h.Canceled() {
-				if err := h.Log(pb.LogLevel_INFO, "line"); err != nil {
-					return nil, err
+	const line = "line"
+	for _, tt := range []struct {
+		name string
+		text string
+		want time.Duration
+	}{
+		{"logs", line, time.Minute},
+		{"a large Complete gets more time", strings.Repeat("x", 3<<20), 4 * time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, func(_ context.Context, h *Host, req *pb.Request) (*pb.Response, error) {
+					for tt.text == line && !h.Canceled() {
+						if err := h.Log(pb.LogLevel_INFO, line); err != nil {
+							return nil, err
+						}
+					}
+					return completeOf(req, tt.text), nil
+				})
+				f.options.SendTimeout = time.Minute
+				ended := make(chan error, 1)
+				conn := client.InProcess(t.Context(), func(ctx context.Context, s client.Stream) error {
+					err := Run(ctx, f.options, s)
+					ended <- err
+					return err
+				})
+				s := client.NewSession(conn)
+				if err := s.Configure(&pb.Config{}); err != nil {
+					t.Fatal(err)
 				}
-			}
-			return completeOf(req, "canceled"), nil
+				if err := s.Send(initRequest()); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				var v *Violation
+				if err := <-ended; !errors.As(err, &v) || v.Rule != "keep-reading" || time.Since(began) != tt.want {
+					t.Errorf("after %s: %v, want a violation of keep-reading after %s", time.Since(began), err, tt.want)
+				}
+			})
 		})
-		f.options.SendTimeout = time.Minute
-		ended := make(chan error, 1)
-		conn := client.InProcess(t.Context(), func(ctx context.Context, s client.Stream) error {
-			err := Run(ctx, f.options, s)
-			ended <- err
-			return err
-		})
-		s := client.NewSession(conn)
-		if err := s.Configure(&pb.Config{}); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Send(initRequest()); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		var v *Violation
-		if err := <-ended; !errors.As(err, &v) || v.Rule != "keep-reading" || time.Since(began) != time.Minute {
-			t.Errorf("after %s: %v, want a violation of keep-reading after the send timeout", time.Since(began), err)
-		}
-	})
+	}
 }
 
 func TestKillDoesNotWaitForTheClient(t *testing.T) {
