@@ -1,0 +1,72 @@
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/sandbox/vet"
+)
+
+// Interface is what a module shows of itself. None of its code runs to find out.
+type Interface struct {
+	// Exports and Imports are functions, sorted. The names of imports have the module in front: "provisor_v1.log".
+	Exports, Imports []abi.Function
+	// MemoryBytes is the memory that an instance begins with, and MaxMemoryBytes the most that the module itself asks for; 0 = it
+	// does not say.
+	MemoryBytes, MaxMemoryBytes uint64
+	// Problem is why the module can't run here, or nil.
+	Problem error
+}
+
+// Inspect reads a module's interface. An error means that the bytes are no valid module; what a valid one lacks is its Problem.
+func (r *Runtime) Inspect(ctx context.Context, wasm []byte) (_ *Interface, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the module can't be read: %v", p)
+		}
+	}()
+	prepared, err := vet.Module(wasm, abi.HostModule, wasi_snapshot_preview1.ModuleName)
+	if err != nil {
+		return nil, fmt.Errorf("the module can't be taken: %w", err)
+	}
+	// Nothing is made to run, so the quick way to a validated module does.
+	engine := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(api.CoreFeaturesV2))
+	defer engine.Close(ctx)
+	compiled, err := engine.CompileModule(ctx, prepared)
+	if err != nil {
+		return nil, fmt.Errorf("the module is not valid: %w", err)
+	}
+	return r.describe(compiled), nil
+}
+
+func (r *Runtime) describe(m wazero.CompiledModule) *Interface {
+	i := &Interface{Problem: r.check(m)}
+	for name, f := range m.ExportedFunctions() {
+		i.Exports = append(i.Exports, function(name, f))
+	}
+	for _, f := range m.ImportedFunctions() {
+		module, name, _ := f.Import()
+		i.Imports = append(i.Imports, function(module+"."+name, f))
+	}
+	for _, list := range [][]abi.Function{i.Exports, i.Imports} {
+		slices.SortFunc(list, func(a, b abi.Function) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	if memory, ok := m.ExportedMemories()[abi.ExportMemory]; ok {
+		i.MemoryBytes = uint64(memory.Min()) * wasmPage
+		if most, ok := memory.Max(); ok {
+			i.MaxMemoryBytes = uint64(most) * wasmPage
+		}
+	}
+	return i
+}
+
+func function(name string, f api.FunctionDefinition) abi.Function {
+	return abi.Function{Name: name, Params: valueTypes(f.ParamTypes()), Results: valueTypes(f.ResultTypes())}
+}
