@@ -1,0 +1,85 @@
+package instrument_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// BenchmarkDecode decodes a 10 MB plan in a Go guest: as it is, with fuel, and with wazero's own switch. The three take
+// turns, and each one's best time counts, so that what else the machine does matters little.
+//
+//	go test -run '^$' -bench Decode -benchtime 5x ./host/internal/instrument
+func BenchmarkDecode(b *testing.B) {
+	data := plan(10 << 20)
+	plain := guest(b)
+	variants := []*variant{
+		{name: "plain", module: plain, config: wazero.NewRuntimeConfig()},
+		{name: "fuel", module: instrumented(b, plain), config: wazero.NewRuntimeConfig()},
+		{name: "switch", module: plain, config: wazero.NewRuntimeConfig().WithCloseOnContextDone(true)},
+	}
+	for _, v := range variants {
+		v.start(b, data)
+	}
+	b.ResetTimer()
+	for range b.N {
+		for _, v := range variants {
+			v.decode(b)
+		}
+	}
+	for _, v := range variants {
+		b.ReportMetric(float64(v.best.Milliseconds()), v.name+"-ms")
+		b.ReportMetric(float64(v.best)/float64(variants[0].best), v.name+"/plain")
+	}
+	b.ReportMetric(float64(variants[1].host.yields)/float64(b.N+1), "yields/decode")
+}
+
+type variant struct {
+	name   string
+	module []byte
+	config wazero.RuntimeConfig
+	host   *host
+	mod    api.Module
+	sum    uint64
+	best   time.Duration
+}
+
+func (v *variant) start(b *testing.B, data []byte) {
+	v.host = newHost(b, v.config)
+	v.mod = v.host.start(v.module)
+	feed(b, v.mod, data)
+	v.sum = call(b, v.mod, "decode")
+}
+
+func (v *variant) decode(b *testing.B) {
+	began := cpuTime(b)
+	if got := call(b, v.mod, "decode"); got != v.sum || int64(got) < 0 {
+		b.Fatalf("%s: decoded to %d, then to %d", v.name, v.sum, got)
+	}
+	if took := cpuTime(b) - began; v.best == 0 || took < v.best {
+		v.best = took
+	}
+}
+
+// cpuTime is what the process has used: the machine may be busy with other things.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkInstrument says how fast modules are rewritten, and by how much they grow.
+func BenchmarkInstrument(b *testing.B) {
+	module := guest(b)
+	b.SetBytes(int64(len(module)))
+	b.ReportAllocs()
+	var out []byte
+	for b.Loop() {
+		out = instrumented(b, module)
+	}
+	b.ReportMetric(float64(len(out))/float64(len(module)), "growth")
+}
