@@ -3,6 +3,7 @@ package guest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,7 +181,7 @@ func TestContextNoticesACancel(t *testing.T) {
 
 func TestErrCanceled(t *testing.T) {
 	for _, target := range []error{context.Canceled, abi.Canceled, guest.ErrCanceled} {
-		if !errors.Is(guest.ErrCanceled, target) {
+		if err := fmt.Errorf("wrapped: %w", guest.ErrCanceled); !errors.Is(err, target) {
 			t.Errorf("ErrCanceled is not %v", target)
 		}
 	}

@@ -156,7 +156,7 @@ var hostilePaths = []string{
 	"absolute", "absolute/", "relative", "outdir", "outdir/", "outdir/canary", "outdir/new", "outdir/../canary", "twice", "twice/canary",
 	"proc", "proc/etc/passwd", "cwd", "fd", "loop", "loop/x", "dangling", "work", "sub/up", "sub/up/canary", "hard-link",
 	"fifo", "socket", "device", "fifo/x", "socket/",
-	strings.Repeat("n", 256), strings.Repeat("d/", 3000) + "x", strings.Repeat("x", 1<<16), "nul\x00../canary", "new\nline", "\xff\xfe", "…/‮",
+	strings.Repeat("n", 256), strings.Repeat("d/", 3000) + "x", strings.Repeat("x", 1<<16), "nul\x00../canary", "new\nline", "\xff\xfe", "…/\u202e",
 	`..\canary`, `C:\Windows`, "C:", "NUL", "con", ".", "", " ", "~", "-rf", "*", "sub/.", "sub//..", "sub/../sub",
 }
 

@@ -42,7 +42,7 @@ func TestBytesStayAsTheyCame(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got raw.Message
-		if err := stream.(grpc.ClientStream).RecvMsg(&got); err != nil {
+		if err := stream.RecvMsg(&got); err != nil {
 			// What is over the client's own default limit is the client's to refuse.
 			if len(want) > 4<<20 && status.Code(err) == codes.ResourceExhausted {
 				continue

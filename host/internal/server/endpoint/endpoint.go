@@ -41,7 +41,7 @@ func Parse(address string) (Endpoint, error) {
 
 func unixEndpoint(address, path string) (Endpoint, error) {
 	if path == "" {
-		return Endpoint{}, fmt.Errorf("address %q: want a path after unix:", address)
+		return Endpoint{}, fmt.Errorf("address %q: want unix:PATH", address)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
