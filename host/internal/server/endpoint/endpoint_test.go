@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 		{"[::1]:7777", Endpoint{"tcp", "[::1]:7777"}, ""},
 		{"tcp:10.0.0.1:1", Endpoint{"tcp", "10.0.0.1:1"}, ""},
 		{"tcp://10.0.0.1:1", Endpoint{"tcp", "10.0.0.1:1"}, ""},
-		{"unix:", Endpoint{}, "want a path"},
+		{"unix:", Endpoint{}, "want unix:PATH"},
 		{"localhost", Endpoint{}, "HOST:PORT"},
 		{"localhost:", Endpoint{}, "HOST:PORT"},
 		{"::1", Endpoint{}, "HOST:PORT"},
