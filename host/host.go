@@ -38,6 +38,13 @@ type Options struct {
 	ExitTimeout time.Duration
 	// RequestTimeout is the longest that one request may run. 0 = no limit.
 	RequestTimeout time.Duration
+	// GracePeriod is how long a plugin may take to answer after a cancel, once its programs have ended. 0 = 10 seconds.
+	GracePeriod time.Duration
+	// MemoryBytes is the most memory of one instance of the plugin. 0 = 256 MiB.
+	MemoryBytes uint64
+	// FreshInstances gives each request an instance of its own. Plugins must be able to work so, since a host may replace an
+	// instance between any two requests; it costs time, and is for tests of plugins.
+	FreshInstances bool
 	// Log is the daemon's log. nil = none.
 	Log *slog.Logger
 	// Progress is told of what takes longer than a second (building, compiling, downloading). nil = nobody.
@@ -90,7 +97,9 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{CacheDir: filepath.Join(o.CacheDir, "compiled"), Log: o.Log}); err != nil {
+	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
+		CacheDir: filepath.Join(o.CacheDir, "compiled"), Limits: sandbox.Limits{MemoryBytes: o.MemoryBytes}, Log: o.Log,
+	}); err != nil {
 		return nil, err
 	}
 	if r.plugin, err = loadPlugin(ctx, r.sandbox, o); err != nil {

@@ -34,14 +34,16 @@ func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 	}
 	limits := r.sandbox.Limits()
 	return session.Options{
-		ID:          uuid.NewString(),
-		Tenant:      t,
-		Plugin:      r.plugin.Name,
-		Directory:   func(context.Context) (session.Directory, error) { return r.openDirectory(t) },
-		Instances:   instances{r},
-		Programs:    programs,
-		ExitTimeout: r.options.ExitTimeout,
-		Log:         r.options.Log,
+		ID:             uuid.NewString(),
+		Tenant:         t,
+		Plugin:         r.plugin.Name,
+		Directory:      func(context.Context) (session.Directory, error) { return r.openDirectory(t) },
+		Instances:      instances{r},
+		Programs:       programs,
+		ExitTimeout:    r.options.ExitTimeout,
+		GracePeriod:    r.options.GracePeriod,
+		FreshInstances: r.options.FreshInstances,
+		Log:            r.options.Log,
 		Limits: &guestpb.Limits{
 			MemoryBytes:   limits.MemoryBytes,
 			ResponseBytes: limits.ResponseBytes,

@@ -71,8 +71,10 @@ func (w *work) run() complete {
 	// From here on stop does nothing any more; what it began is waited for.
 	w.stopping.Do(func() {})
 	w.winding.Wait()
-	if err != nil {
+	if err != nil || s.FreshInstances {
 		s.discard()
+	}
+	if err != nil {
 		return w.failed(err)
 	}
 	return w.explained(answer)
