@@ -1,8 +1,35 @@
 package sandbox
 
-import "github.com/tetratelabs/wazero"
+import (
+	"context"
+	"runtime"
 
-// interruptible makes guests stop when the context of the call into them ends, also those that loop without calling the host.
-func interruptible(c wazero.RuntimeConfig) wazero.RuntimeConfig {
-	return c.WithCloseOnContextDone(true)
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/provisor/provisor/host/internal/instrument"
+)
+
+// tank is the fuel that a guest gets at a time, in instrument's units of about one simple instruction: enough that refilling costs
+// nothing, and little enough that neither a deadline nor the garbage collector waits for more than about a millisecond.
+const tank = 1_000_000
+
+// provideFuel makes the module that instrumented plugins import yield from. It is the only way in which guests are interrupted.
+func provideFuel(ctx context.Context, r wazero.Runtime) error {
+	i64 := []api.ValueType{api.ValueTypeI64}
+	_, err := r.NewHostModuleBuilder(instrument.DefaultModule).NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(yield), i64, i64).
+		Export(instrument.DefaultName).
+		Instantiate(ctx)
+	return err
+}
+
+// yield lets goroutines, timers and the collector run, and ends the guest once the context of the call into it has ended.
+func yield(ctx context.Context, stack []uint64) {
+	runtime.Gosched()
+	if ctx.Err() != nil {
+		panic(sys.NewExitError(sys.ExitCodeContextCanceled))
+	}
+	stack[0] = tank
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/instrument"
 	"github.com/provisor/provisor/host/internal/sandbox/vet"
 )
 
@@ -32,6 +33,9 @@ func (r *Runtime) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	}
 	prepared, err := vet.Module(wasm, abi.HostModule, wasi_snapshot_preview1.ModuleName)
 	if err != nil {
+		return nil, fmt.Errorf("the module can't be taken: %w", err)
+	}
+	if prepared, err = instrument.Instrument(prepared, instrument.Options{}); err != nil {
 		return nil, fmt.Errorf("the module can't be taken: %w", err)
 	}
 	compiled, err := r.compileInTime(ctx, prepared)

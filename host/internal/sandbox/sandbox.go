@@ -48,7 +48,6 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		WithCoreFeatures(api.CoreFeaturesV2).
 		// DWARF is a large parser for a stack trace that function names explain well enough.
 		WithDebugInfoEnabled(false)
-	config = interruptible(config)
 	if o.CacheDir != "" {
 		if r.cache, err = openCache(o.CacheDir); err != nil {
 			return nil, err
@@ -63,6 +62,9 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	}()
 	if err := r.provideWASI(ctx); err != nil {
 		return nil, fmt.Errorf("set up WASI: %w", err)
+	}
+	if err := provideFuel(ctx, r.engine); err != nil {
+		return nil, fmt.Errorf("set up the interruption of plugins: %w", err)
 	}
 	if err := provideHost(ctx, r.engine); err != nil {
 		return nil, fmt.Errorf("set up the host's functions: %w", err)
