@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/host/internal/engine"
+	"github.com/provisor/provisor/host/internal/filecache"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/session"
@@ -30,7 +31,7 @@ type Options struct {
 	Mirror string
 	// EngineEnv is what the engine gets of this process's environment: NAME lets the variable through, NAME=VALUE sets it.
 	EngineEnv []string
-	// CacheDir holds what can be made again: compiled plugins, engines, providers. Empty = DefaultCacheDir.
+	// CacheDir holds what can be made again: compiled plugins, engines, providers, what sessions keep for later ones. Empty = DefaultCacheDir.
 	CacheDir string
 	// DataDir holds what can't: the directories of running sessions. Empty = DefaultDataDir.
 	DataDir string
@@ -58,6 +59,7 @@ type Runtime struct {
 	plugin  *plugin.Plugin
 	engine  *engine.Engine
 	workdir *workdir.Store
+	files   *filecache.Cache
 }
 
 // DefaultCacheDir is "provisor" in the user's cache directory.
@@ -106,6 +108,11 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	if r.workdir, err = workdir.Open(filepath.Join(o.DataDir, "sessions"), o.Log); err != nil {
+		return nil, err
+	}
+	if r.files, err = filecache.Open(filecache.Options{
+		Dir: filepath.Join(o.CacheDir, "files"), LinkTargets: r.engine.Mirrors(), Log: o.Log,
+	}); err != nil {
 		return nil, err
 	}
 	return r, nil

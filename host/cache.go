@@ -1,0 +1,27 @@
+package host
+
+import (
+	"github.com/provisor/provisor/host/internal/filecache"
+	"github.com/provisor/provisor/host/internal/session"
+	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/proto/guestpb"
+)
+
+// cache is the tenant's part of the cache for the runtime's plugin. The plugin's digest belongs to it, since any plugin can give itself
+// any name; and the engine, since what one version has made need not suit another.
+func (r *Runtime) cache(t tenant.Tenant) session.Cache {
+	return tenantCache{r.files, filecache.Scope{t.Name(), r.plugin.Name, r.plugin.Digest, r.engine.Name, r.engine.Version}}
+}
+
+type tenantCache struct {
+	files *filecache.Cache
+	scope filecache.Scope
+}
+
+func (c tenantCache) Restore(d session.Directory, key string) (bool, error) {
+	return c.files.Restore(c.scope, key, d.Work())
+}
+
+func (c tenantCache) Save(d session.Directory, req *guestpb.CacheSave) error {
+	return c.files.Save(c.scope, req.GetKey(), d.Work(), req.GetPaths())
+}
