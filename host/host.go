@@ -60,6 +60,9 @@ type Runtime struct {
 	engine  *engine.Engine
 	workdir *workdir.Store
 	files   *filecache.Cache
+	// killed ends when Kill is called.
+	killed context.Context
+	kill   context.CancelFunc
 }
 
 // DefaultCacheDir is "provisor" in the user's cache directory.
@@ -89,6 +92,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	r := &Runtime{options: o}
+	r.killed, r.kill = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Close())
@@ -166,8 +170,12 @@ func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
 	return session.Run(ctx, r.sessionOptions(t), s)
 }
 
+// Kill ends all sessions at once, also those that are coming to an end already: programs are killed, and no answer is waited for.
+func (r *Runtime) Kill() { r.kill() }
+
 // Close frees the runtime. Sessions must have ended.
 func (r *Runtime) Close() error {
+	r.kill()
 	var errs []error
 	if r.workdir != nil {
 		errs = append(errs, r.workdir.Close())

@@ -44,6 +44,7 @@ func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 		GracePeriod:    r.options.GracePeriod,
 		FreshInstances: r.options.FreshInstances,
 		Log:            r.options.Log,
+		Kill:           r.killed,
 		Limits: &guestpb.Limits{
 			MemoryBytes:   limits.MemoryBytes,
 			ResponseBytes: limits.ResponseBytes,

@@ -77,7 +77,10 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	stop := onKill(signals, func() { s.Close() })
+	stop := onKill(signals, func() {
+		runtime.Kill()
+		s.Close()
+	})
 	defer stop()
 	log.Info("ready", "listen", s.Address(), "version", version())
 	return s.Serve(signals.context)
