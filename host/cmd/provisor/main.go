@@ -109,6 +109,8 @@ func watchSignals() *signals {
 	s := &signals{kill: make(chan struct{}), channel: make(chan os.Signal, 2), done: make(chan struct{})}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	signal.Notify(s.channel, os.Interrupt, syscall.SIGTERM)
+	// Whoever reads the output may go ("| head"): a write fails then, and does not end the program before the state is kept.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		defer close(s.done)
 		for n := 0; ; n++ {
@@ -124,6 +126,13 @@ func watchSignals() *signals {
 		}
 	}()
 	return s
+}
+
+// withHangup takes the end of the terminal for an interrupt, unless the program was started to outlive it (nohup).
+func (s *signals) withHangup() {
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(s.channel, syscall.SIGHUP)
+	}
 }
 
 func (s *signals) stop() {

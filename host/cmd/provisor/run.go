@@ -37,6 +37,7 @@ func runWorkflow(c *cli.Context, w workflow, signals *signals) (err error) {
 		out = os.Stderr
 	}
 	r := &runner{job: j, printer: report.New(out)}
+	signals.withHangup()
 	ctx := signals.context
 	if j.timeout > 0 {
 		var cancel context.CancelFunc
@@ -50,6 +51,9 @@ func runWorkflow(c *cli.Context, w workflow, signals *signals) (err error) {
 		}
 	}
 	if signals.interrupted() {
+		if failed := (*exitError)(nil); errors.As(err, &failed) {
+			err = failed.err
+		}
 		return &exitError{exitInterrupted, err}
 	}
 	if err != nil && ctx.Err() != nil {
@@ -140,7 +144,7 @@ func (r *runner) do(ctx context.Context, s step, request *pb.Request) error {
 	}
 	r.answers.add(s, response)
 	if state := response.GetApply().GetState(); len(state) > 0 {
-		if err := r.state.Write(state); err != nil {
+		if err := r.keep(state); err != nil {
 			r.printer.Done(err.Error())
 			return &exitError{code: exitFailed}
 		}
@@ -151,6 +155,19 @@ func (r *runner) do(ctx context.Context, s step, request *pb.Request) error {
 		return &exitError{code: exitFailed}
 	}
 	return nil
+}
+
+// keep writes the state, into another place where its own can't be written: it is the only record of what there is.
+func (r *runner) keep(state []byte) error {
+	err := r.state.Write(state)
+	if err == nil {
+		return nil
+	}
+	rescued, rescueErr := statefile.Rescue(state)
+	if rescueErr != nil {
+		return errors.Join(err, rescueErr)
+	}
+	return fmt.Errorf("%w; the new state is in %s: move it to %s", err, rescued, r.state.Path())
 }
 
 // after shows what a step brought, and asks where a person must agree.

@@ -89,6 +89,7 @@ func TestBadOptions(t *testing.T) {
 		{"client CA without TLS", Options{Listen: tcp, ClientCA: p.CA}, "certificate and key itself"},
 		{"key of another", Options{Listen: tcp, Insecure: true, TLSCert: p.Cert, TLSKey: p.ClientKey}, "read the TLS certificate"},
 		{"CA that is none", Options{Listen: tcp, ClientCA: p.Key, TLSCert: p.Cert, TLSKey: p.Key}, "no certificate in PEM form"},
+		{"a limit below 0", Options{Listen: tcp, Insecure: true, MaxMessage: -1}, "below 0"},
 		{"no token file", Options{Listen: tcp, TokenFile: "/does/not/exist"}, "read the tokens"},
 		{"no address", Options{Listen: "nowhere"}, "want unix:PATH or HOST:PORT"},
 	} {

@@ -86,6 +86,8 @@ var errOpen = errors.New("whoever can open a session can run programs on this ma
 // check says what is wrong with the options for that endpoint.
 func (o Options) check(e endpoint.Endpoint) error {
 	switch {
+	case o.MaxMessage < 0 || o.Streams < 0 || o.DrainTimeout < 0:
+		return errors.New("the largest message, the number of streams and the drain timeout can't be below 0")
 	case (o.TLSCert == "") != (o.TLSKey == ""):
 		return errors.New("a TLS certificate and its key go together: give both")
 	case o.ClientCA != "" && o.TLSCert == "":

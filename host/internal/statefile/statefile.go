@@ -84,6 +84,19 @@ func (f *File) Write(state []byte) error {
 	return nil
 }
 
+// Rescue keeps a state that Write could not: in a new file (0600) of the system's temporary directory, whose path it returns.
+func Rescue(state []byte) (path string, err error) {
+	file, err := os.CreateTemp("", "rescued-*.tfstate")
+	if err != nil {
+		return "", fmt.Errorf("rescue state: %w", err)
+	}
+	_, err = file.Write(state)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return "", fmt.Errorf("rescue state: %w", err)
+	}
+	return file.Name(), nil
+}
+
 // Close releases the lock. The lock file stays: removing it would let two runs hold "the" lock.
 func (f *File) Close() error { return f.lock.Close() }
 

@@ -61,3 +61,18 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error("a state below a file was opened")
 	}
 }
+
+func TestRescue(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	path, err := Rescue([]byte("state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(path)
+	if got, err := os.ReadFile(path); err != nil || string(got) != "state" {
+		t.Errorf("rescued %q (%v), want the state", got, err)
+	}
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v (%v), want 0600", info.Mode(), err)
+	}
+}
