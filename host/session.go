@@ -40,6 +40,7 @@ func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 		Directory:      func(context.Context) (session.Directory, error) { return r.openDirectory(t) },
 		Instances:      instances{r},
 		Programs:       programs,
+		Cache:          r.cache(t),
 		ExitTimeout:    r.options.ExitTimeout,
 		GracePeriod:    r.options.GracePeriod,
 		FreshInstances: r.options.FreshInstances,

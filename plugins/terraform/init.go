@@ -98,11 +98,12 @@ func initialize(ctx context.Context, req *pb.InitRequest, recorder *timings.Reco
 		return err
 	}
 	reuse := reuseFor(req.GetTemplateSourceArchive())
-	reuse.restore()
-	if err := e.init(ctx, recorder); err != nil {
-		return err
+	if !reuse.restore() {
+		if err := e.init(ctx, recorder); err != nil {
+			return err
+		}
+		reuse.save()
 	}
-	reuse.save()
 	if err := checkLock(lock); err != nil {
 		return err
 	}

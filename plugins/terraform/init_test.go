@@ -165,15 +165,18 @@ func TestInitIsReused(t *testing.T) {
 		info.Config = c
 		s.SetInfo(info)
 		s.UseCacheDir(cache)
-		had := false
+		ran := false
 		f.commands["init"] = func(*guesttest.Run) int {
-			had = exists(s, ".terraform/providers/p") && exists(s, lockFile)
+			ran = true
 			s.WriteFile(".terraform/providers/p", "x")
 			s.WriteFile(lockFile, "locked")
 			return 0
 		}
 		must(t, s, s.Init(&pb.InitRequest{TemplateSourceArchive: template}))
-		return had
+		if !exists(s, ".terraform/providers/p") || !exists(s, lockFile) {
+			t.Error("what init makes is not there")
+		}
+		return !ran
 	}
 	config := func(reuse bool, template, version string) *pb.Config {
 		return &pb.Config{ExpReuseTerraformWorkspace: &reuse, TemplateId: &template, TemplateVersionId: &version}

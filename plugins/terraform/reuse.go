@@ -10,10 +10,7 @@ import (
 )
 
 // reuse is the cache entry of a template version. Without a key there is none.
-type reuse struct {
-	key      string
-	restored bool
-}
+type reuse struct{ key string }
 
 // reuseFor is the cache entry of this session's template version, if the client wants it kept. The archive is a part of
 // the key, since a client can say any id with any archive.
@@ -25,26 +22,29 @@ func reuseFor(archive []byte) *reuse {
 	return &reuse{key: fmt.Sprintf("%q %q %x", c.GetTemplateId(), c.GetTemplateVersionId(), sha256.Sum256(archive))}
 }
 
-// restore brings back what an earlier init made. Without it, init makes it anew: a cache that fails costs time only.
-func (r *reuse) restore() {
+// restore brings back what an earlier init made, and reports whether that was all: the host keeps entries apart by engine, and the key
+// by archive, so another init would make the same. Where the operator has the engine keep its data elsewhere, it has to run. A cache
+// that fails costs time only.
+func (r *reuse) restore() bool {
 	if r.key == "" {
-		return
+		return false
 	}
 	restored, err := guest.CacheRestore(r.key)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		return false
 	}
-	r.restored = restored && err == nil
+	return restored && isMade(dataDir)
 }
 
-// save keeps what init made, unless it was restored.
+// save keeps what init made.
 func (r *reuse) save() {
-	if r.key == "" || r.restored {
+	if r.key == "" {
 		return
 	}
 	var made []string
 	for _, name := range []string{dataDir, lockFile} {
-		if _, err := os.Lstat(filepath.Join(guest.WorkDir(), name)); err == nil {
+		if isMade(name) {
 			made = append(made, name)
 		}
 	}
@@ -54,4 +54,9 @@ func (r *reuse) save() {
 	if err := guest.CacheSave(r.key, made...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
+}
+
+func isMade(name string) bool {
+	_, err := os.Lstat(filepath.Join(guest.WorkDir(), name))
+	return err == nil
 }
