@@ -208,7 +208,7 @@ func (r *runner) agree(ctx context.Context) error {
 	}()
 	select {
 	case line := <-answer:
-		if line == "yes" || line == "y" {
+		if line == "yes" {
 			return nil
 		}
 	case <-ctx.Done():
