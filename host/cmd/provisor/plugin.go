@@ -29,6 +29,7 @@ func pluginCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			pluginBuildCommand(),
 			pluginInspectCommand(),
+			pluginTestCommand(),
 		},
 	}
 }
