@@ -68,6 +68,10 @@ func initRequest(t testing.TB, dir string) *pb.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return initRequestOf(archive)
+}
+
+func initRequestOf(archive []byte) *pb.Request {
 	return &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive}}}
 }
 

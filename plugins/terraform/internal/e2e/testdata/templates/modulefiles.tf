@@ -1,0 +1,11 @@
+module "small" {
+  source = "PACKED//small"
+}
+
+module "whole" {
+  source = "PACKED"
+}
+
+module "inside" {
+  source = "./inside"
+}
