@@ -18,9 +18,16 @@ func mirrorCommand() *cli.Command {
 		&cli.StringFlag{Name: "cache-dir", EnvVars: []string{"PROVISOR_CACHE_DIR"}, Usage: "build in `DIR` (default: provisor in the user's cache directory)"},
 	}
 	return &cli.Command{
-		Name:     "mirror",
-		Usage:    "providers that engines take from this machine instead of a registry",
-		Category: "Engines",
+		Name:            "mirror",
+		Usage:           "providers that engines take from this machine instead of a registry",
+		Category:        "Engines",
+		HideHelpCommand: true,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("there is no command mirror %q; see provisor mirror --help", c.Args().First())
+			}
+			return cli.ShowSubcommandHelp(c)
+		},
 		Subcommands: []*cli.Command{{
 			Name:      "add",
 			Usage:     "build a provider from the Go module proxy into the mirror",
