@@ -46,6 +46,9 @@ type Options struct {
 	// FreshInstances gives each request an instance of its own. Plugins must be able to work so, since a host may replace an
 	// instance between any two requests; it costs time, and is for tests of plugins.
 	FreshInstances bool
+	// Dependencies is shown what the engine's graph command has printed (DOT) whenever a plugin ran it, by one goroutine of each
+	// session. nil = nobody.
+	Dependencies func(dot []byte)
 	// Log is the daemon's log. nil = none.
 	Log *slog.Logger
 	// Progress is told of what takes longer than a second (building, compiling, downloading). nil = nobody.

@@ -139,5 +139,8 @@ func (r *Runtime) start(d session.Directory, c session.Command) (session.Process
 	if err != nil {
 		return nil, err
 	}
+	if r.options.Dependencies != nil && isGraph(c.Args) {
+		return &tee{Process: p, whole: r.options.Dependencies}, nil
+	}
 	return p, nil
 }

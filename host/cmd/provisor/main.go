@@ -49,7 +49,7 @@ func newApp(signals *signals) *cli.App {
 		EnableBashCompletion: true,
 		HideHelpCommand:      true,
 		Suggest:              true,
-		Commands:             append(workCommands(signals), serveCommand(signals), mirrorCommand(), pluginCommand()),
+		Commands:             append(workCommands(signals), graphCommand(signals), serveCommand(signals), mirrorCommand(), pluginCommand()),
 		ExitErrHandler:       func(*cli.Context, error) {},
 		OnUsageError:         usageError,
 		Action: func(c *cli.Context) error {

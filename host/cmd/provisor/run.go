@@ -25,6 +25,8 @@ type runner struct {
 	session *client.Session
 	state   *statefile.File
 	answers answers
+	// quiet leaves what the steps brought to the command.
+	quiet bool
 }
 
 func runWorkflow(c *cli.Context, w workflow, signals *signals) (err error) {
@@ -44,12 +46,17 @@ func runWorkflow(c *cli.Context, w workflow, signals *signals) (err error) {
 		ctx, cancel = context.WithTimeout(ctx, j.timeout)
 		defer cancel()
 	}
-	err = r.run(ctx, c, signals)
+	err = r.run(ctx, func() (*connection, error) { return connect(c, signals) })
 	if j.json {
 		if printErr := r.answers.print(os.Stdout); err == nil {
 			err = printErr
 		}
 	}
+	return ending(ctx, j, signals, err)
+}
+
+// ending is the error that a job ends with, where an interrupt or the timeout may be what ended it.
+func ending(ctx context.Context, j *job, signals *signals, err error) error {
 	if signals.interrupted() {
 		if failed := (*exitError)(nil); errors.As(err, &failed) {
 			err = failed.err
@@ -62,7 +69,7 @@ func runWorkflow(c *cli.Context, w workflow, signals *signals) (err error) {
 	return err
 }
 
-func (r *runner) run(ctx context.Context, c *cli.Context, signals *signals) (err error) {
+func (r *runner) run(ctx context.Context, open func() (*connection, error)) (err error) {
 	if r.state, err = openState(r.job.state); err != nil {
 		return err
 	}
@@ -73,7 +80,7 @@ func (r *runner) run(ctx context.Context, c *cli.Context, signals *signals) (err
 	if err != nil {
 		return err
 	}
-	connection, err := connect(c, signals)
+	connection, err := open()
 	if err != nil {
 		return err
 	}
@@ -93,6 +100,9 @@ func (r *runner) run(ctx context.Context, c *cli.Context, signals *signals) (err
 		}
 		if err := r.do(ctx, s, request); err != nil {
 			return err
+		}
+		if r.quiet {
+			continue
 		}
 		if err := r.after(ctx, s); err != nil {
 			return err

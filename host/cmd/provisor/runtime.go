@@ -64,7 +64,7 @@ func connect(c *cli.Context, signals *signals) (*connection, error) {
 		}
 		return connectRemote(c, signals, address)
 	}
-	return connectLocal(c, signals)
+	return connectLocal(runtimeOptions(c), signals)
 }
 
 func connectRemote(c *cli.Context, signals *signals, address string) (*connection, error) {
@@ -114,8 +114,8 @@ func goodbye(s *client.Session, hangUp context.CancelFunc) error {
 
 // connectLocal opens a session of a runtime in this process. A second interrupt ends it at once: its programs are killed, and no
 // answer is waited for.
-func connectLocal(c *cli.Context, signals *signals) (*connection, error) {
-	runtime, err := host.New(signals.context, runtimeOptions(c))
+func connectLocal(o host.Options, signals *signals) (*connection, error) {
+	runtime, err := host.New(signals.context, o)
 	if err != nil {
 		return nil, err
 	}

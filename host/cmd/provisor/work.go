@@ -71,26 +71,38 @@ func workCommands(signals *signals) []*cli.Command {
 
 func workFlags(w workflow) []cli.Flag {
 	flags := append(runtimeFlags(), serverFlags()...)
+	flags = append(flags, sessionFlags()...)
 	flags = append(flags,
-		&cli.DurationFlag{Name: "timeout", Category: categoryOutput, Usage: "cancel the work after `DURATION`, as an interrupt would (0 = never)"},
-		&cli.StringFlag{Name: "log-level", Category: categoryOutput, Usage: "show messages from `LEVEL` on, and have the engine trace itself: trace, debug, info, warn, error (default: everything the engine says by itself)"},
 		&cli.BoolFlag{Name: "json", Category: categoryOutput, Usage: "print one JSON object with the answer to each step; all else goes to standard error"},
 	)
 	if !w.plans() {
 		return flags
 	}
-	flags = append(flags,
+	flags = append(flags, templateFlags()...)
+	if w.applies() {
+		flags = append(flags, &cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Category: categoryTemplate, Usage: "don't ask before anything is changed"})
+	}
+	return flags
+}
+
+// sessionFlags say how a session is run.
+func sessionFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.DurationFlag{Name: "timeout", Category: categoryOutput, Usage: "cancel the work after `DURATION`, as an interrupt would (0 = never)"},
+		&cli.StringFlag{Name: "log-level", Category: categoryOutput, Usage: "show messages from `LEVEL` on, and have the engine trace itself: trace, debug, info, warn, error (default: everything the engine says by itself)"},
+	}
+}
+
+// templateFlags say what a plan is made from, beside the template.
+func templateFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "param", Aliases: []string{"p"}, Category: categoryTemplate, Usage: "set a parameter, as `name=value`; may be repeated"},
 		&cli.StringSliceFlag{Name: "param-file", Category: categoryTemplate, Usage: "read parameters from `FILE`: HCL like a .tfvars, or .json"},
 		&cli.StringSliceFlag{Name: "var", Category: categoryTemplate, Usage: "set a template variable, as `name=value`; may be repeated"},
 		&cli.StringSliceFlag{Name: "var-file", Category: categoryTemplate, Usage: "read template variables from `FILE`: HCL like a .tfvars, or .json"},
 		&cli.StringFlag{Name: "metadata", Category: categoryTemplate, Usage: "read the workspace's metadata from `FILE`, a Metadata message in JSON (default: this user, a workspace named after DIR)"},
 		&cli.StringFlag{Name: "state", Category: categoryTemplate, Usage: "keep the state in `FILE` (default: DIR/.provisor/terraform.tfstate)"},
-	)
-	if w.applies() {
-		flags = append(flags, &cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Category: categoryTemplate, Usage: "don't ask before anything is changed"})
 	}
-	return flags
 }
 
 // job is a command line, checked.
