@@ -27,6 +27,7 @@ func pluginCommand() *cli.Command {
 			return cli.ShowSubcommandHelp(c)
 		},
 		Subcommands: []*cli.Command{
+			pluginNewCommand(),
 			pluginBuildCommand(),
 			pluginInspectCommand(),
 			pluginTestCommand(),

@@ -55,9 +55,7 @@ func (r *Runtime) describe(m wazero.CompiledModule) *Interface {
 		module, name, _ := f.Import()
 		i.Imports = append(i.Imports, function(module+"."+name, f))
 	}
-	for _, list := range [][]abi.Function{i.Exports, i.Imports} {
-		slices.SortFunc(list, func(a, b abi.Function) int { return cmp.Compare(a.Name, b.Name) })
-	}
+	i.Exports, i.Imports = sorted(i.Exports), sorted(i.Imports)
 	if memory, ok := m.ExportedMemories()[abi.ExportMemory]; ok {
 		i.MemoryBytes = uint64(memory.Min()) * wasmPage
 		if most, ok := memory.Max(); ok {
@@ -65,6 +63,12 @@ func (r *Runtime) describe(m wazero.CompiledModule) *Interface {
 		}
 	}
 	return i
+}
+
+// sorted also leaves out what is there twice: a module may import a function as often as it likes.
+func sorted(list []abi.Function) []abi.Function {
+	slices.SortFunc(list, func(a, b abi.Function) int { return cmp.Compare(a.String(), b.String()) })
+	return slices.CompactFunc(list, func(a, b abi.Function) bool { return a.String() == b.String() })
 }
 
 func function(name string, f api.FunctionDefinition) abi.Function {
