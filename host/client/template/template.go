@@ -18,6 +18,8 @@ import (
 type Options struct {
 	// MaxBytes is the largest archive, in bytes; 0 = no limit. Clients of a daemon take the daemon's message limit.
 	MaxBytes int64
+	// LeaveOut says of a path below the directory, with slashes, that it is none of the template; nil = of none.
+	LeaveOut func(name string) bool
 	// Warn is told of each entry that is left out because it can't be packed.
 	Warn func(text string)
 }
@@ -40,6 +42,9 @@ func Pack(dir string, o Options) ([]byte, error) {
 		return nil, fmt.Errorf("template directory: %w", err)
 	}
 	defer root.Close()
+	if o.LeaveOut == nil {
+		o.LeaveOut = func(string) bool { return false }
+	}
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
@@ -78,9 +83,9 @@ func (p *packer) visit(name string, entry fs.DirEntry, err error) error {
 		return err
 	case name == ".":
 		return nil
-	case leftOut(name) && entry.IsDir():
+	case (leftOut(name) || p.options.LeaveOut(name)) && entry.IsDir():
 		return fs.SkipDir
-	case leftOut(name):
+	case leftOut(name) || p.options.LeaveOut(name):
 		return nil
 	case entry.IsDir():
 		return p.header(name+"/", tar.TypeDir, entry, 0)

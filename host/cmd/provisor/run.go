@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -76,7 +77,12 @@ func (r *runner) run(ctx context.Context, open func() (*connection, error)) (err
 	if r.state != nil {
 		defer func() { err = errors.Join(err, r.state.Close()) }()
 	}
-	archive, err := template.Pack(r.dir, template.Options{Warn: func(s string) { r.printer.Log(&pb.Log{Level: pb.LogLevel_WARN, Output: s}) }})
+	archive, err := template.Pack(r.dir, template.Options{
+		LeaveOut: func(name string) bool {
+			return r.state != nil && r.state.Owns(filepath.Join(r.dir, filepath.FromSlash(name)))
+		},
+		Warn: func(s string) { r.printer.Log(&pb.Log{Level: pb.LogLevel_WARN, Output: s}) },
+	})
 	if err != nil {
 		return err
 	}

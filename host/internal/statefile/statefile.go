@@ -16,6 +16,12 @@ import (
 // ErrLocked is returned by Open while another run holds the state.
 var ErrLocked = errors.New("another run holds the state's lock; wait for it, or name another file with --state")
 
+// What stands behind the name of the state in those of the files beside it.
+const (
+	backupSuffix = ".backup"
+	lockSuffix   = ".lock"
+)
+
 // File is an open, locked state file. Close releases it.
 type File struct {
 	path string
@@ -38,7 +44,7 @@ func Open(path string) (*File, error) {
 			return nil, fmt.Errorf("state file: %w", err)
 		}
 	}
-	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	lock := flock.New(path+lockSuffix, flock.SetPermissions(0o600))
 	switch held, err := lock.TryLock(); {
 	case err != nil:
 		return nil, fmt.Errorf("lock state file %s: %w", path, err)
@@ -50,6 +56,12 @@ func Open(path string) (*File, error) {
 
 // Path is the file's absolute path.
 func (f *File) Path() string { return f.path }
+
+// Owns says whether the path is that of the state, its backup or its lock.
+func (f *File) Owns(path string) bool {
+	path, err := filepath.Abs(path)
+	return err == nil && (path == f.path || path == f.path+backupSuffix || path == f.path+lockSuffix)
+}
 
 // Read returns the state, or nothing if there is none yet.
 func (f *File) Read() ([]byte, error) {
@@ -74,7 +86,7 @@ func (f *File) Write(state []byte) error {
 		return nil
 	}
 	if len(old) > 0 {
-		if err := replace(f.path+".backup", old); err != nil {
+		if err := replace(f.path+backupSuffix, old); err != nil {
 			return fmt.Errorf("back up state: %w", err)
 		}
 	}
