@@ -45,32 +45,24 @@ func TestReuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := coderTemplate
-	if _, err := os.Stat(filepath.Join(cache, "mirror", "registry.terraform.io", "coder", "coder")); err != nil {
-		t.Log("without a provider: the mirror has no coder/coder")
-		content = content[strings.Index(content, "variable"):]
-		content = strings.Replace(content, `data "coder_workspace" "me" {}`, "", 1)
-	}
-	dir := t.TempDir()
-	// New to the cache, which other runs have used.
-	for name, text := range map[string]string{"main.tf": "# " + rand.Text() + content, "m/m.tf": "output \"o\" {\n  value = 1\n}\n"} {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	archive, err := template.Pack(dir, template.Options{})
+	// That on the PATH, and the one that the host builds, if it has.
+	engines, err := filepath.Glob(filepath.Join(cache, "engines", "opentofu-*", "tofu"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := host.New(t.Context(), host.Options{DataDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
+	for _, engine := range append([]string{""}, engines...) {
+		t.Run("engine "+filepath.Base(engine), func(t *testing.T) {
+			runtime, err := host.New(t.Context(), host.Options{Engine: engine, DataDir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer runtime.Close()
+			testReuse(t, runtime, newVersion(t, cache))
+		})
 	}
-	defer runtime.Close()
+}
 
+func testReuse(t *testing.T, runtime *host.Runtime, archive []byte) {
 	first, err := reuse(t.Context(), runtime, host.DefaultTenant, archive, "first")
 	if err != nil || first.initLines == 0 {
 		t.Fatalf("the first session: %d lines of init's log, %v", first.initLines, err)
@@ -92,6 +84,30 @@ func TestReuse(t *testing.T) {
 	if got, err := reuse(t.Context(), runtime, other, archive, "other"); err != nil || got.initLines == 0 {
 		t.Errorf("another tenant's session: %+v, want an init of its own; %v", got, err)
 	}
+}
+
+// newVersion is the archive of a template that is new to the cache, which other runs have used.
+func newVersion(t *testing.T, cache string) []byte {
+	t.Helper()
+	content := coderTemplate
+	if _, err := os.Stat(filepath.Join(cache, "mirror", "registry.terraform.io", "coder", "coder")); err != nil {
+		t.Log("without a provider: the mirror has no coder/coder")
+		content = strings.Replace(content[strings.Index(content, "variable"):], `data "coder_workspace" "me" {}`, "", 1)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "m"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"main.tf": "# " + rand.Text() + content, "m/m.tf": "output \"o\" {\n  value = 1\n}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	archive, err := template.Pack(dir, template.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return archive
 }
 
 type reused struct{ initLines, modules int }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -116,7 +115,7 @@ func writeOutput(file string, out []byte) error {
 		return os.WriteFile(file, out, 0o644)
 	}
 	if _, err := os.Stdout.Write(out); err != nil {
-		return fmt.Errorf("write to the standard output: %w", errors.Unwrap(err))
+		return fmt.Errorf("write the drawing: %w", err)
 	}
 	return nil
 }
