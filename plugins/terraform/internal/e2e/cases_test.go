@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,7 +80,10 @@ var answerCases = []answerCase{
 	planned("parameters", &pb.PlanRequest{
 		RichParameterValues: []*pb.RichParameterValue{{Name: "Needed", Value: "this"}, {Name: "Region", Value: "us"}},
 	}),
-	planned("presets", &pb.PlanRequest{}),
+	{name: "presets", run: func(r *recording) {
+		planned("presets", &pb.PlanRequest{}).run(r)
+		r.hasLog(`WARN preset "Small" (data.coder_workspace_preset.small) sets the parameter "Gone", which the template does not have`)
+	}},
 	planned("externalauth", &pb.PlanRequest{
 		ExternalAuthProviders: []*pb.ExternalAuthProvider{{Id: "forge", AccessToken: "a token"}},
 	}),
@@ -155,6 +159,11 @@ func replacementSession(r *recording) {
 		"WARN       ~ secret: (sensitive value) -> (sensitive value) (forces replacement)",
 	} {
 		r.hasLog(line)
+	}
+	if !slices.ContainsFunc(r.logs, func(l string) bool {
+		return strings.HasPrefix(l, `WARN       ~ late: "`) && strings.HasSuffix(l, `" -> (known after apply) (forces replacement)`)
+	}) {
+		r.Errorf("nothing tells of the value that is not known yet: %q", r.logs)
 	}
 	r.apply(&pb.ApplyRequest{})
 	r.graph(pb.GraphSource_SOURCE_STATE)
