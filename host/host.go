@@ -19,6 +19,7 @@ import (
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/host/internal/workdir"
+	"github.com/provisor/provisor/proto/guestpb"
 )
 
 // Options of a runtime. The zero value runs the terraform plugin with the engine that is on the PATH.
@@ -43,6 +44,8 @@ type Options struct {
 	GracePeriod time.Duration
 	// MemoryBytes is the most memory of one instance of the plugin. 0 = 256 MiB.
 	MemoryBytes uint64
+	// Limits bound a request or session; a zero field means that of DefaultLimits.
+	Limits *guestpb.Limits
 	// FreshInstances gives each request an instance of its own. Plugins must be able to work so, since a host may replace an
 	// instance between any two requests; it costs time, and is for tests of plugins.
 	FreshInstances bool
@@ -107,7 +110,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
-		CacheDir: filepath.Join(o.CacheDir, "compiled"), Limits: sandbox.Limits{MemoryBytes: o.MemoryBytes}, Log: o.Log,
+		CacheDir: filepath.Join(o.CacheDir, "compiled"), Limits: sandbox.Limits{MemoryBytes: o.limits().MemoryBytes, ResponseBytes: o.limits().ResponseBytes}, Log: o.Log,
 	}); err != nil {
 		return nil, err
 	}

@@ -27,12 +27,11 @@ func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 		}
 		programs[name] = session.Program{
 			Engine:  &guestpb.Engine{Name: r.engine.Name, Version: r.engine.Version},
-			Env:     manifest.GetEnv(),
+			Env:     granted(manifest.GetEnv(), DefaultEnv),
 			Notices: r.engine.Notices(),
 			Start:   r.start,
 		}
 	}
-	limits := r.sandbox.Limits()
 	return session.Options{
 		ID:             uuid.NewString(),
 		Tenant:         t,
@@ -46,11 +45,7 @@ func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 		FreshInstances: r.options.FreshInstances,
 		Log:            r.options.Log,
 		Kill:           r.killed,
-		Limits: &guestpb.Limits{
-			MemoryBytes:   limits.MemoryBytes,
-			ResponseBytes: limits.ResponseBytes,
-			RequestMillis: uint64(r.options.RequestTimeout.Milliseconds()),
-		},
+		Limits:         r.options.limits(),
 	}
 }
 
@@ -81,7 +76,7 @@ func (r *Runtime) openDirectory(t tenant.Tenant) (_ *directory, err error) {
 	if d.engine, err = r.engine.Prepare(t, s.Root, s.Home, s.EngineTmp); err != nil {
 		return nil, err
 	}
-	quota := jailfs.NewQuota(jailfs.QuotaLimits{})
+	quota := jailfs.NewQuota(quotaOf(r.options.limits()))
 	if d.work, err = jailfs.Open(s.Work, quota); err != nil {
 		return nil, fmt.Errorf("open the session's work directory: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -35,10 +36,29 @@ func run(args []string) int {
 	if !errors.As(err, &exit) {
 		exit = &exitError{code: exitFailed, err: err}
 	}
-	if exit.err != nil {
-		fmt.Fprintln(os.Stderr, "provisor:", exit.err)
+	if text := message(err); text != "" {
+		fmt.Fprintln(os.Stderr, "provisor:", text)
 	}
 	return exit.code
+}
+
+// message is all that an error has to say, beside what has been said already.
+func message(err error) string {
+	switch e := err.(type) {
+	case nil:
+		return ""
+	case *exitError:
+		return message(e.err)
+	case interface{ Unwrap() []error }:
+		var lines []string
+		for _, err := range e.Unwrap() {
+			if text := message(err); text != "" {
+				lines = append(lines, text)
+			}
+		}
+		return strings.Join(lines, "\n")
+	}
+	return err.Error()
 }
 
 func newApp(signals *signals) *cli.App {
@@ -95,18 +115,19 @@ func usageError(c *cli.Context, err error, _ bool) error {
 	return usagef("%w\nsee %s --help", err, name)
 }
 
-// signals turns the first interrupt into a canceled context, which cancels the running request, and the second into
-// kill, which gives up waiting.
+// signals turns the first interrupt into a canceled context, which cancels the running request; the second into kill, which ends it
+// without waiting, where that loses nothing; and the third into giveUp, which doesn't wait any more whatever is lost.
 type signals struct {
 	context context.Context
 	cancel  context.CancelFunc
 	kill    chan struct{}
+	giveUp  chan struct{}
 	channel chan os.Signal
 	done    chan struct{}
 }
 
 func watchSignals() *signals {
-	s := &signals{kill: make(chan struct{}), channel: make(chan os.Signal, 2), done: make(chan struct{})}
+	s := &signals{kill: make(chan struct{}), giveUp: make(chan struct{}), channel: make(chan os.Signal, 2), done: make(chan struct{})}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	signal.Notify(s.channel, os.Interrupt, syscall.SIGTERM)
 	// Whoever reads the output may go ("| head"): a write fails then, and does not end the program before the state is kept.
@@ -122,6 +143,8 @@ func watchSignals() *signals {
 				s.cancel()
 			case 1:
 				close(s.kill)
+			case 2:
+				close(s.giveUp)
 			}
 		}
 	}()

@@ -21,12 +21,16 @@ func runtimeFlags() []cli.Flag {
 		&cli.StringFlag{Name: "engine", Category: categoryRuntime, EnvVars: []string{"PROVISOR_ENGINE"}, Usage: "run Terraform or OpenTofu at `PATH` (default: terraform, then tofu on the PATH, then an OpenTofu built with Go)"},
 		&cli.StringFlag{Name: "mirror", Category: categoryRuntime, EnvVars: []string{"PROVISOR_MIRROR"}, Usage: "take providers from the mirror in `DIR` first (default: the one that \"provisor mirror add\" fills)"},
 		&cli.StringFlag{Name: "cache-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_CACHE_DIR"}, Usage: "keep compiled plugins, engines and providers in `DIR` (default: provisor in the user's cache directory)"},
+		limitFlag(),
 		&cli.StringFlag{Name: "data-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_DATA_DIR"}, Usage: "keep the directories of running sessions in `DIR` (default: provisor in the user's state directory)"},
 	}
 }
 
 func runtimeOptions(c *cli.Context) host.Options {
+	// What is wrong with the limits, the flag's own action has said.
+	limits, _ := parseLimits(c)
 	return host.Options{
+		Limits:   limits,
 		Plugin:   c.String("plugin"),
 		Engine:   c.String("engine"),
 		Mirror:   c.String("mirror"),
@@ -84,7 +88,14 @@ func connectRemote(c *cli.Context, signals *signals, address string) (*connectio
 		return nil, usagef("--server: %w", err)
 	}
 	ctx, hangUp := context.WithCancel(context.Background())
-	stop := onKill(signals, hangUp)
+	stop := onKill(signals, func(over <-chan struct{}) {
+		fmt.Fprintln(os.Stderr, "provisor: the daemon is canceling; its answer brings the state. Interrupt once more to hang up without it.")
+		select {
+		case <-signals.giveUp:
+			hangUp()
+		case <-over:
+		}
+	})
 	s, err := daemon.Open(ctx)
 	if err != nil {
 		stop()
@@ -120,7 +131,7 @@ func connectLocal(o host.Options, signals *signals) (*connection, error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancelCause(context.Background())
-	stop := onKill(signals, func() { end(host.ErrKill) })
+	stop := onKill(signals, func(<-chan struct{}) { end(host.ErrKill) })
 	local := client.InProcess(ctx, func(ctx context.Context, s client.Stream) error {
 		return runtime.Session(ctx, host.DefaultTenant, s)
 	})
@@ -135,14 +146,14 @@ func connectLocal(o host.Options, signals *signals) (*connection, error) {
 	}}, nil
 }
 
-// onKill calls f when a second interrupt comes. The function that it returns ends the watch.
-func onKill(signals *signals, f func()) (stop func()) {
+// onKill calls f when a second interrupt comes, with what ends when the watch does. The function that it returns ends the watch.
+func onKill(signals *signals, f func(over <-chan struct{})) (stop func()) {
 	over, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		select {
 		case <-signals.kill:
-			f()
+			f(over)
 		case <-over:
 		}
 	}()

@@ -77,7 +77,7 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	stop := onKill(signals, func() {
+	stop := onKill(signals, func(<-chan struct{}) {
 		runtime.Kill()
 		s.Close()
 	})

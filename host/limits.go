@@ -1,0 +1,74 @@
+package host
+
+import (
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/provisor/provisor/host/internal/jailfs"
+	"github.com/provisor/provisor/proto/guestpb"
+)
+
+// DefaultLimits are the limits of a runtime that was given none: far above what templates need, and low enough that one session can't
+// take the machine. Their names are the settings that errors name.
+func DefaultLimits() *guestpb.Limits {
+	return &guestpb.Limits{
+		MemoryBytes:   256 << 20,
+		ResponseBytes: 64 << 20,
+		LogBytes:      64 << 20,
+		DiskBytes:     4 << 30,
+		Files:         200_000,
+		OpenFiles:     1024,
+		ProgramRuns:   100,
+		OutputBytes:   1 << 30,
+	}
+}
+
+// limits are the defaults with what the options say over them.
+func (o Options) limits() *guestpb.Limits {
+	limits := DefaultLimits()
+	if o.Limits != nil {
+		proto.Merge(limits, o.Limits)
+	}
+	if o.MemoryBytes != 0 {
+		limits.MemoryBytes = o.MemoryBytes
+	}
+	if o.RequestTimeout != 0 {
+		limits.RequestMillis = uint64(o.RequestTimeout.Milliseconds())
+	}
+	return limits
+}
+
+func quotaOf(l *guestpb.Limits) jailfs.QuotaLimits {
+	return jailfs.QuotaLimits{Bytes: int64(l.GetDiskBytes()), Files: int64(l.GetFiles()), OpenFiles: int64(l.GetOpenFiles())}
+}
+
+// DefaultEnv are the environment names that plugins may set for the engine unless the operator grants others.
+var DefaultEnv = []string{"TF_VAR_*", "TF_LOG", "CODER_*"}
+
+// granted is what a plugin gets of the names that it wants: those that the operator grants. A trailing * stands for any ending, on
+// either side; of two patterns that overlap it gets the narrower.
+func granted(wanted, operator []string) []string {
+	var names []string
+	for _, w := range wanted {
+		for _, g := range operator {
+			switch {
+			case covers(g, w):
+				names = append(names, w)
+			case covers(w, g):
+				names = append(names, g)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// covers says whether all that the narrow pattern stands for is among what the wide one stands for.
+func covers(wide, narrow string) bool {
+	if prefix, ok := strings.CutSuffix(wide, "*"); ok {
+		return strings.HasPrefix(strings.TrimSuffix(narrow, "*"), prefix)
+	}
+	return wide == narrow
+}
