@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,7 +92,7 @@ func fileProxy(t *testing.T, root, version string) string {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if err := modzip.CreateFromDir(file, module.Version{Path: path, Version: version}, root); err != nil {
+	if err := modzip.Create(file, module.Version{Path: path, Version: version}, sources(t, root)); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := file.Stat(); err != nil || info.Size() > 20<<20 {
@@ -154,3 +156,32 @@ func userCache(t *testing.T) string {
 	}
 	return dir
 }
+
+// sources are the checkout's files, without what builds leave in hidden directories.
+func sources(t *testing.T, root string) []modzip.File {
+	t.Helper()
+	var files []modzip.File
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
+			return filepath.SkipDir
+		case entry.Type().IsRegular():
+			name, err := filepath.Rel(root, path)
+			files = append(files, source{filepath.ToSlash(name), path})
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+type source struct{ name, path string }
+
+func (s source) Path() string                 { return s.name }
+func (s source) Lstat() (fs.FileInfo, error)  { return os.Lstat(s.path) }
+func (s source) Open() (io.ReadCloser, error) { return os.Open(s.path) }
