@@ -22,7 +22,7 @@ func sharedCache(t *testing.T) string {
 }
 
 func TestEchoPasses(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("builds a plugin")
 	}
 	TestWith(t, Options{
@@ -32,7 +32,7 @@ func TestEchoPasses(t *testing.T) {
 }
 
 func TestTerraformPasses(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("runs an engine")
 	}
 	TestWith(t, Options{

@@ -28,6 +28,7 @@ func pluginCommand() *cli.Command {
 		},
 		Subcommands: []*cli.Command{
 			pluginNewCommand(),
+			pluginDevCommand(),
 			pluginBuildCommand(),
 			pluginInspectCommand(),
 			pluginTestCommand(),

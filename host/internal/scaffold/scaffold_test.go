@@ -14,7 +14,7 @@ import (
 
 // TestNewPlugin takes a new plugin through all that its author is told: its tests, and the conformance kit.
 func TestNewPlugin(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("builds a plugin")
 	}
 	dir, err := New(t.Context(), Options{Name: "first", Dir: filepath.Join(t.TempDir(), "a directory")})
