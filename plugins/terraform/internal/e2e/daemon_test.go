@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -73,14 +74,21 @@ func (d *daemon) started(t *testing.T) *daemon {
 	return d
 }
 
-// engineArguments tell provisor which engine to use. OpenTofu that is not on the PATH is built by a daemon that finds no engine at
-// all: that takes some minutes, once.
+// buildVariable is set where tests may build OpenTofu, which takes longer than a test is given by default.
+const buildVariable = "PROVISOR_TEST_BUILDS"
+
+// engineArguments tell provisor which engine to use. A daemon that finds no engine on its PATH takes the OpenTofu in the cache, or builds
+// it.
 func (d *daemon) engineArguments() (args, env []string) {
 	if path, err := exec.LookPath(d.engine); err == nil {
 		return []string{"--engine", path}, os.Environ()
 	}
 	if d.engine == "terraform" {
 		d.missing = "terraform is not on the PATH"
+		return nil, nil
+	}
+	if os.Getenv(buildVariable) == "" && !room.hasTofu() {
+		d.missing = "OpenTofu is neither on the PATH nor in the cache: set " + buildVariable + "=1 to have it built, and give that some minutes"
 		return nil, nil
 	}
 	return nil, append(os.Environ(), "PATH="+room.goOnly)
@@ -172,13 +180,17 @@ func (r *workroom) make() {
 	}
 }
 
-// build builds the command. What stays in the cache spares the linker's work the next time.
+// build builds the command and the fixture. What stays in the cache, for each checkout on its own, spares the linker's work the next time.
 func (r *workroom) build() error {
 	cache, err := host.DefaultCacheDir()
 	if err != nil {
 		return err
 	}
-	kept := filepath.Join(cache, "e2e")
+	here, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	kept := filepath.Join(cache, "e2e", fmt.Sprintf("%x", sha256.Sum256([]byte(here)))[:12])
 	r.provisor = filepath.Join(kept, "provisor")
 	r.mirror = filepath.Join(r.dir, "m")
 	const module = "github.com/provisor/provisor/"
@@ -220,6 +232,16 @@ func (r *workroom) offer(address, version string, in func(registry string) strin
 		}
 	}
 	return nil
+}
+
+// hasTofu says whether provisor has built OpenTofu before.
+func (r *workroom) hasTofu() bool {
+	cache, err := host.DefaultCacheDir()
+	if err != nil {
+		return false
+	}
+	built, err := filepath.Glob(filepath.Join(cache, "engines", "opentofu-*", "tofu"))
+	return err == nil && len(built) > 0
 }
 
 func (r *workroom) findGo() error {
