@@ -195,10 +195,12 @@ func (r *runner) after(ctx context.Context, s step) error {
 	case stepPlan:
 		changes, err := report.Changes(response.GetPlan().GetPlan())
 		if err != nil {
-			return err
+			// A plugin may plan in a form of its own. Whoever is asked must know that the changes can't be shown.
+			r.printer.Line("The plan is in a form that this command does not know: it can't show the changes.")
+		} else {
+			r.printer.Changes(changes)
 		}
-		r.printer.Changes(changes)
-		if r.applies() && r.ask && len(changes) > 0 {
+		if r.applies() && r.ask && (err != nil || len(changes) > 0) {
 			return r.agree(ctx)
 		}
 	case stepGraph:
