@@ -25,10 +25,10 @@ need wasm-ld lld
 need llvm-objcopy llvm
 need protoc protobuf-compiler
 need protoc-gen-nanopb nanopb
+# clang's own functions are in a package of their own, and so is the library.
 [ -e "$includes/google/protobuf/timestamp.proto" ] || packages="$packages libprotobuf-dev"
-# The runtime that clang's own functions are in is in a package that has clang's version in its name.
 builtins=$(clang --target=wasm32-wasi -rtlib=compiler-rt --print-libgcc-file-name 2>/dev/null || true)
-[ -e "$builtins" ] || packages="$packages libclang-rt-$(clang -dumpversion 2>/dev/null | cut -d. -f1)-dev-wasm32"
+[ -e "$builtins" ] || packages="$packages libclang-rt-dev-wasm32"
 [ -e /usr/lib/wasm32-wasi/libc.a ] || packages="$packages wasi-libc"
 [ -z "$packages" ] || missing "tools are missing; on Debian: apt-get install$packages"
 
@@ -46,7 +46,7 @@ fetch_nanopb() {
 	else
 		missing "there is neither $sources nor /etc/apt/sources.list: set NANOPB to a directory with nanopb's pb_encode.c"
 	fi
-	set -- -qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$PWD/apt/parts" -o "Dir::State::Lists=$PWD/apt/lists"
+	set -- -qq -o Acquire::http::Timeout=30 -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$PWD/apt/parts" -o "Dir::State::Lists=$PWD/apt/lists"
 	{
 		apt-get "$@" update
 		apt-get "$@" source --download-only nanopb
