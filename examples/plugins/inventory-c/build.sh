@@ -25,8 +25,8 @@ need wasm-ld lld
 need llvm-objcopy llvm
 need protoc protobuf-compiler
 need protoc-gen-nanopb nanopb
-# clang's own functions are in a package of their own, and so is the library.
 [ -e "$includes/google/protobuf/timestamp.proto" ] || packages="$packages libprotobuf-dev"
+# clang's own functions are in a package of their own, and so is the library.
 builtins=$(clang --target=wasm32-wasi -rtlib=compiler-rt --print-libgcc-file-name 2>/dev/null || true)
 [ -e "$builtins" ] || packages="$packages libclang-rt-dev-wasm32"
 [ -e /usr/lib/wasm32-wasi/libc.a ] || packages="$packages wasi-libc"
