@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if err := errors.Join(daemons["terraform"].stop(), daemons["tofu"].stop(), os.RemoveAll(room.dir)); err != nil {
+	if err := errors.Join(daemons["terraform"].stop(), daemons["tofu"].stop(), room.checkEmpty(), os.RemoveAll(room.dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
@@ -105,6 +105,7 @@ func (d *daemon) start() {
 	}, args...)...)
 	d.command.Env, d.command.Stdout, d.command.Stderr = env, &d.log, &d.log
 	if d.err = d.command.Start(); d.err != nil {
+		d.command = nil
 		return
 	}
 	d.ended = make(chan error, 1)
@@ -242,6 +243,15 @@ func (r *workroom) hasTofu() bool {
 	}
 	built, err := filepath.Glob(filepath.Join(cache, "engines", "opentofu-*", "tofu"))
 	return err == nil && len(built) > 0
+}
+
+// checkEmpty checks that no session left its directory.
+func (r *workroom) checkEmpty() error {
+	left, err := filepath.Glob(filepath.Join(r.dir, "d", "sessions", "*", "*"))
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("the daemons have ended and left %q", left)
+	}
+	return err
 }
 
 func (r *workroom) findGo() error {

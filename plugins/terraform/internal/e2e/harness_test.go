@@ -13,6 +13,9 @@ import (
 // newRuntime is a runtime of the compiled plugin, with the engine at that path. What takes long to make is in the user's cache.
 func newRuntime(t testing.TB, engine string) *host.Runtime {
 	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector is on")
+	}
 	r, err := host.New(context.Background(), host.Options{Plugin: "../..", Engine: engine, DataDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
