@@ -19,6 +19,7 @@ func runtimeFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "plugin", Category: categoryRuntime, Usage: "use the plugin in `FILE.wasm|DIR`; a directory is built first (default: the terraform plugin)"},
 		&cli.StringFlag{Name: "engine", Category: categoryRuntime, EnvVars: []string{"PROVISOR_ENGINE"}, Usage: "run Terraform or OpenTofu at `PATH` (default: terraform, then tofu on the PATH, then an OpenTofu built with Go)"},
+		&cli.StringSliceFlag{Name: "engine-env", Category: categoryRuntime, Usage: "let the variable `NAME` through to the engine, or set NAME=VALUE there; may be repeated (default: nothing of this environment reaches it)"},
 		&cli.StringFlag{Name: "mirror", Category: categoryRuntime, EnvVars: []string{"PROVISOR_MIRROR"}, Usage: "take providers from the mirror in `DIR` first (default: the one that \"provisor mirror add\" fills)"},
 		&cli.StringFlag{Name: "cache-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_CACHE_DIR"}, Usage: "keep compiled plugins, engines and providers in `DIR` (default: provisor in the user's cache directory)"},
 		limitFlag(),
@@ -30,13 +31,14 @@ func runtimeOptions(c *cli.Context) host.Options {
 	// What is wrong with the limits, the flag's own action has said.
 	limits, _ := parseLimits(c)
 	return host.Options{
-		Limits:   limits,
-		Plugin:   c.String("plugin"),
-		Engine:   c.String("engine"),
-		Mirror:   c.String("mirror"),
-		CacheDir: c.String("cache-dir"),
-		DataDir:  c.String("data-dir"),
-		Progress: os.Stderr,
+		Limits:    limits,
+		Plugin:    c.String("plugin"),
+		Engine:    c.String("engine"),
+		EngineEnv: c.StringSlice("engine-env"),
+		Mirror:    c.String("mirror"),
+		CacheDir:  c.String("cache-dir"),
+		DataDir:   c.String("data-dir"),
+		Progress:  os.Stderr,
 	}
 }
 
