@@ -215,14 +215,15 @@ func (c *codeWriter) table(at int) {
 	start := c.r.pos
 	back := false
 	for i := uint32(0); i <= n && c.r.err == nil; i++ {
-		back = back || c.target(c.r.u32()).kind == opLoop
+		if c.target(c.r.u32()).kind == opLoop {
+			back = true
+		}
 	}
 	if back {
-		c.charge(at)
-		return // all other ways begin with nothing, too
+		c.charge(at) // all its ways begin with nothing now
+		return
 	}
-	again := reader{data: c.r.data, pos: start}
-	for again.pos < c.r.pos && c.r.err == nil {
+	for again := (reader{data: c.r.data, pos: start}); again.pos < c.r.pos && c.r.err == nil; {
 		target := c.target(again.u32())
 		target.longest = max(target.longest, c.run)
 	}

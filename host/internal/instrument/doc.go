@@ -29,7 +29,7 @@
 // code can't reach the new global: an index that was out of range is refused.
 //
 // Custom sections are kept. Dropped are those that speak of offsets in the code, which move: .debug_*, reloc.*, linking,
-// metadata.code.*, sourceMappingURL and external_debug_info; and a name section that is malformed.
+// metadata.code.*, sourceMappingURL and external_debug_info; a name section that is malformed; and those that are empty.
 //
 // # What is refused
 //

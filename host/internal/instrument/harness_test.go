@@ -18,7 +18,7 @@ import (
 	"github.com/provisor/provisor/host/internal/instrument"
 )
 
-// grant is the fuel that the tests' yield gives.
+// grant is the fuel that the tests' yield gives, if nothing else is said.
 const grant = 1_000_000
 
 // A host runs modules, with a yield that counts.
@@ -28,12 +28,13 @@ type host struct {
 	runtime wazero.Runtime
 	yields  int64
 	burnt   int64
+	grant   int64  // of fuel, by each yield
 	onYield func() // before it returns
 }
 
 func newHost(t testing.TB, config wazero.RuntimeConfig) *host {
 	t.Helper()
-	h := &host{t: t, ctx: context.Background()}
+	h := &host{t: t, ctx: context.Background(), grant: grant}
 	h.runtime = wazero.NewRuntimeWithConfig(h.ctx, config.WithCoreFeatures(api.CoreFeaturesV2))
 	t.Cleanup(func() { h.runtime.Close(h.ctx) })
 	wasi_snapshot_preview1.MustInstantiate(h.ctx, h.runtime)
@@ -46,7 +47,7 @@ func newHost(t testing.TB, config wazero.RuntimeConfig) *host {
 
 func (h *host) yield(_ context.Context, stack []uint64) {
 	h.yields++
-	h.burnt += grant - int64(stack[0])
+	h.burnt += h.grant - int64(stack[0])
 	if int64(stack[0]) >= 0 {
 		panic(fmt.Sprintf("yield was called with %d left", int64(stack[0])))
 	}
@@ -54,7 +55,7 @@ func (h *host) yield(_ context.Context, stack []uint64) {
 		h.onYield()
 	}
 	runtime.Gosched()
-	stack[0] = grant
+	stack[0] = uint64(h.grant)
 }
 
 // start compiles and instantiates, and runs _initialize if there is one.

@@ -229,10 +229,10 @@ func (r *reader) valueType() {
 	}
 }
 
-// limits reads those of a memory or a table.
+// limits reads those of a memory or a table. A flag above 1 is a proposal's.
 func (r *reader) limits() (least, most uint32, bounded bool) {
 	flag := r.byte()
-	if flag > 3 {
+	if flag > 1 {
 		r.failf("limits of the unknown kind %d", flag)
 	}
 	least = r.u32()

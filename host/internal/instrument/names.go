@@ -1,7 +1,8 @@
 package instrument
 
-// The parts of the name section that speak of functions.
+// The parts of the name section that are read: wazero reads them as well, or they speak of functions.
 const (
+	namesModule    = 0
 	namesFunctions = 1
 	namesLocals    = 2
 	namesLabels    = 3
@@ -17,6 +18,9 @@ func (w *writer) names(s section, r *reader) {
 		part := r.sub(r.u32())
 		var content []byte
 		switch id {
+		case namesModule:
+			part.name()
+			content = part.data
 		case namesFunctions:
 			content = w.functionNames(part)
 		case namesLocals, namesLabels:

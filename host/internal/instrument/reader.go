@@ -3,6 +3,7 @@ package instrument
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 )
 
 var (
@@ -123,7 +124,13 @@ func (r *reader) signed(bits int) int64 {
 }
 
 // name reads a text.
-func (r *reader) name() []byte { return r.bytes(int(r.count(1))) }
+func (r *reader) name() []byte {
+	b := r.bytes(int(r.count(1)))
+	if !utf8.Valid(b) {
+		r.failf("a name that is not UTF-8")
+	}
+	return b
+}
 
 // done fails if there is more to read.
 func (r *reader) done() {

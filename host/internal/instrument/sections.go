@@ -254,7 +254,7 @@ func (w *writer) data(r *reader) {
 		if form != 1 {
 			w.constExpr(r)
 		}
-		content := r.name()
+		content := r.bytes(int(r.count(1)))
 		w.out = append(appendU32(w.out, uint32(len(content))), content...)
 	}
 }
@@ -331,6 +331,9 @@ func (w *writer) custom(s section) error {
 	case "name":
 		w.names(s, r)
 		return nil
+	}
+	if !r.more() {
+		return nil // wazero does not take an empty one at the end of the module
 	}
 	for _, prefix := range dropped {
 		if bytes.HasPrefix(name, []byte(prefix)) {
