@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/provisor/provisor/host/internal/engine"
@@ -104,17 +105,15 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	if r.engine, err = engine.Find(ctx, engine.Options{
-		Path: o.Engine, CacheDir: o.CacheDir, Env: o.EngineEnv, Mirrors: o.mirrors(), Log: o.Log, Progress: o.Progress,
-	}); err != nil {
-		return nil, err
-	}
 	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
 		CacheDir: filepath.Join(o.CacheDir, "compiled"), Limits: sandbox.Limits{MemoryBytes: o.limits().MemoryBytes, ResponseBytes: o.limits().ResponseBytes}, Log: o.Log,
 	}); err != nil {
 		return nil, err
 	}
 	if r.plugin, err = loadPlugin(ctx, r.sandbox, o); err != nil {
+		return nil, err
+	}
+	if err := r.findEngine(ctx); err != nil {
 		return nil, err
 	}
 	if r.workdir, err = workdir.Open(filepath.Join(o.DataDir, "sessions"), o.Log); err != nil {
@@ -126,6 +125,23 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// findEngine finds the engine if the plugin asks for it: where there is none, one would be built.
+func (r *Runtime) findEngine(ctx context.Context) (err error) {
+	r.engine = &engine.Engine{}
+	if !r.wantsEngine() {
+		return nil
+	}
+	o := r.options
+	r.engine, err = engine.Find(ctx, engine.Options{
+		Path: o.Engine, CacheDir: o.CacheDir, Env: o.EngineEnv, Mirrors: o.mirrors(), Log: o.Log, Progress: o.Progress,
+	})
+	return err
+}
+
+func (r *Runtime) wantsEngine() bool {
+	return slices.Contains(r.plugin.Manifest.GetPrograms(), engineProgram)
 }
 
 func (o *Options) fill() (err error) {

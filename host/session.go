@@ -21,11 +21,8 @@ import (
 func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 	manifest := r.plugin.Manifest
 	programs := map[string]session.Program{}
-	for _, name := range manifest.GetPrograms() {
-		if name != engineProgram {
-			continue
-		}
-		programs[name] = session.Program{
+	if r.wantsEngine() {
+		programs[engineProgram] = session.Program{
 			Engine:  &guestpb.Engine{Name: r.engine.Name, Version: r.engine.Version},
 			Env:     granted(manifest.GetEnv(), DefaultEnv),
 			Notices: r.engine.Notices(),
@@ -73,8 +70,10 @@ func (r *Runtime) openDirectory(t tenant.Tenant) (_ *directory, err error) {
 			err = errors.Join(err, d.Remove())
 		}
 	}()
-	if d.engine, err = r.engine.Prepare(t, s.Root, s.Home, s.EngineTmp); err != nil {
-		return nil, err
+	if r.wantsEngine() {
+		if d.engine, err = r.engine.Prepare(t, s.Root, s.Home, s.EngineTmp); err != nil {
+			return nil, err
+		}
 	}
 	quota := jailfs.NewQuota(quotaOf(r.options.limits()))
 	if d.work, err = jailfs.Open(s.Work, quota); err != nil {
