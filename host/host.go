@@ -127,13 +127,14 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	return r, nil
 }
 
-// findEngine finds the engine if the plugin asks for it: where there is none, one would be built.
+// findEngine finds the engine if the plugin asks for it: where there is none, one would be built. An engine that is named must be there in
+// any case.
 func (r *Runtime) findEngine(ctx context.Context) (err error) {
 	r.engine = &engine.Engine{}
-	if !r.wantsEngine() {
+	o := r.options
+	if !r.wantsEngine() && o.Engine == "" {
 		return nil
 	}
-	o := r.options
 	r.engine, err = engine.Find(ctx, engine.Options{
 		Path: o.Engine, CacheDir: o.CacheDir, Env: o.EngineEnv, Mirrors: o.mirrors(), Log: o.Log, Progress: o.Progress,
 	})
