@@ -21,6 +21,7 @@ import (
 
 // TestGoGuest runs what Go programs do, as it is and instrumented.
 func TestGoGuest(t *testing.T) {
+	skipWithRaceDetector(t)
 	plain := guest(t)
 	var mods [2]api.Module
 	hosts := [2]*host{newHost(t, wazero.NewRuntimeConfig()), newHost(t, wazero.NewRuntimeConfig())}
@@ -48,6 +49,7 @@ func TestGoGuest(t *testing.T) {
 
 // TestCGuest runs a C program, built by Debian's clang with its wasi-libc.
 func TestCGuest(t *testing.T) {
+	skipWithRaceDetector(t)
 	clang, err := exec.LookPath("clang")
 	if err != nil {
 		t.Skip("there is no clang: install clang, lld and wasi-libc")
@@ -72,6 +74,7 @@ func TestCGuest(t *testing.T) {
 // TestCorpus instruments the programs that wazero's tests bring: of Rust, Zig, TinyGo, AssemblyScript and Emscripten, and what
 // fuzzing compilers found. Where they are commands they are run as well.
 func TestCorpus(t *testing.T) {
+	skipWithRaceDetector(t)
 	dir := wazeroDir(t)
 	modules, commands := 0, 0
 	must(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {

@@ -16,6 +16,7 @@ import (
 
 // TestGenerated compares generated programs as they are and instrumented. FuzzPrograms looks for others.
 func TestGenerated(t *testing.T) {
+	skipWithRaceDetector(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	hosts := [2]*host{newHost(t, wazero.NewRuntimeConfig()), newHost(t, wazero.NewRuntimeConfig())}
 	var seen programCount

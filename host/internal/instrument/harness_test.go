@@ -141,3 +141,11 @@ func must(t testing.TB, errs ...error) {
 		}
 	}
 }
+
+// skipWithRaceDetector spares what has no second goroutine.
+func skipWithRaceDetector(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("nothing here is concurrent")
+	}
+}

@@ -32,7 +32,11 @@ func hostileModules() map[string]assembly {
 	}
 	null := []byte{0xd0, funcref}
 	divide := join(constI64(1<<62), repeat(2000, join(constI64(3), []byte{0x7f})), []byte{0x1a})
-	seven := repeat(7<<20/len(countUp), countUp)
+	megabytes := 7
+	if raceDetector {
+		megabytes = 1
+	}
+	seven := repeat(megabytes<<20/len(countUp), countUp)
 	return map[string]assembly{
 		"an empty loop":              one(forever),
 		"a conditional loop":         one(loop(constI32(1), brIf(0))),

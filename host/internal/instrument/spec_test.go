@@ -22,6 +22,7 @@ import (
 // TestSpecification runs WebAssembly's own test suite, version 2.0, as wazero has it: every module as it is and
 // instrumented, side by side. Whatever is called must end the same way. Modules that are invalid must be refused still.
 func TestSpecification(t *testing.T) {
+	skipWithRaceDetector(t)
 	dir := filepath.Join(wazeroDir(t), "internal", "integration_test", "spectest")
 	scripts, err := filepath.Glob(filepath.Join(dir, "v2", "testdata", "*.json"))
 	must(t, err)
