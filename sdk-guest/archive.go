@@ -42,8 +42,8 @@ type ArchiveOptions struct {
 	Dir    string
 	Limits ArchiveLimits
 	// Skip, if set, is asked whether to leave a file or directory out, by its cleaned name: relative to Dir, with slashes.
-	// It is asked once for each entry, for what is in a directory that it leaves out, too. A reason becomes a warning;
-	// without one the entry is left out silently.
+	// It is asked once for each name, for what is in a directory that it leaves out, too. A reason becomes a warning;
+	// without one the entry is left out silently. The limits on bytes don't count what is left out.
 	Skip func(name string) (reason string, skip bool)
 	// Warn takes the warnings: entries that are left out. Default: a Log at the level WARN.
 	Warn func(text string)
@@ -71,6 +71,7 @@ func extractArchive(ctx context.Context, archive []byte, o ArchiveOptions) error
 		o.Warn = Warn
 	}
 	o.Limits = o.Limits.withDefaults()
+	o.Skip = askOnce(o.Skip)
 	if err := walkArchive(ctx, archive, o, nil); err != nil {
 		return err
 	}
@@ -80,13 +81,33 @@ func extractArchive(ctx context.Context, archive []byte, o ArchiveOptions) error
 	return walkArchive(ctx, archive, o, &extractor{dir: o.Dir, dirs: map[string]bool{".": true}})
 }
 
+// askOnce remembers what skip says of a name: both walks need it.
+func askOnce(skip func(string) (string, bool)) func(string) (string, bool) {
+	if skip == nil {
+		return nil
+	}
+	type answer struct {
+		reason   string
+		leaveOut bool
+	}
+	known := make(map[string]answer)
+	return func(name string) (string, bool) {
+		a, ok := known[name]
+		if !ok {
+			a.reason, a.leaveOut = skip(name)
+			known[name] = a
+		}
+		return a.reason, a.leaveOut
+	}
+}
+
 // walkArchive checks the archive entry by entry, and extracts what is to be extracted if x is not nil.
 func walkArchive(ctx context.Context, archive []byte, o ArchiveOptions, x *extractor) error {
 	r := &archiveReader{b: archive}
 	tr := tar.NewReader(r)
-	warn, skip := o.Warn, o.Skip
+	warn := o.Warn
 	if x == nil {
-		warn, skip = func(string) {}, nil
+		warn = func(string) {}
 	}
 	usage := archiveUsage{limits: o.Limits, parents: map[string]bool{}}
 	for end := 0; ; end = r.at {
@@ -100,9 +121,9 @@ func walkArchive(ctx context.Context, archive []byte, o ArchiveOptions, x *extra
 		if err != nil {
 			return r.explain(err)
 		}
-		name, keep, err := selectEntry(h, skip, warn)
+		name, keep, err := selectEntry(h, o.Skip, warn)
 		if err == nil {
-			err = usage.add(name, h)
+			err = usage.add(name, h, keep)
 		}
 		if err != nil {
 			return err
@@ -174,8 +195,12 @@ type archiveUsage struct {
 	parents map[string]bool
 }
 
-func (u *archiveUsage) add(name string, h *tar.Header) error {
+// add counts an entry. Of one that is left out, only that it is there.
+func (u *archiveUsage) add(name string, h *tar.Header, keep bool) error {
 	u.entries++
+	if !keep {
+		return u.check(h)
+	}
 	if h.Typeflag == tar.TypeDir {
 		u.parents[name] = true
 	}
@@ -183,13 +208,17 @@ func (u *archiveUsage) add(name string, h *tar.Header) error {
 		u.parents[dir] = true
 		u.entries++
 	}
-	if u.entries > u.limits.Entries {
-		return fmt.Errorf("with %s there are more than %d entries (directories that are only implied count), which is the limit", quote(h.Name), u.limits.Entries)
-	}
 	if h.Size > u.limits.FileBytes {
 		return fmt.Errorf("%s has %d bytes, and the limit for one file is %d bytes", quote(h.Name), h.Size, u.limits.FileBytes)
 	}
 	u.bytes += h.Size
+	return u.check(h)
+}
+
+func (u *archiveUsage) check(h *tar.Header) error {
+	if u.entries > u.limits.Entries {
+		return fmt.Errorf("with %s there are more than %d entries (directories that are only implied count), which is the limit", quote(h.Name), u.limits.Entries)
+	}
 	if u.bytes > u.limits.TotalBytes {
 		return fmt.Errorf("with %s the files have %d bytes together, and the limit is %d bytes", quote(h.Name), u.bytes, u.limits.TotalBytes)
 	}

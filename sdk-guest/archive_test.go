@@ -307,6 +307,22 @@ func TestExtractArchiveOptions(t *testing.T) {
 	}
 }
 
+func TestExtractArchiveLimitsWhatIsKept(t *testing.T) {
+	s := guesttest.New(t)
+	o := guest.ArchiveOptions{
+		Dir:    filepath.Join(s.TmpDir(), "kept"),
+		Limits: guest.ArchiveLimits{FileBytes: 10, TotalBytes: 10},
+		Skip:   func(name string) (string, bool) { return "", strings.HasPrefix(name, ".terraform/") },
+	}
+	large := strings.Repeat("x", 11)
+	if err := guest.ExtractArchive(s.Context(), archive(t, file(".terraform/provider", large), file("main.tf", "small")), o); err != nil {
+		t.Errorf("what is left out counts: %v", err)
+	}
+	if err := guest.ExtractArchive(s.Context(), archive(t, file("main.tf", large)), o); err == nil {
+		t.Error("what is kept does not count")
+	}
+}
+
 func TestExtractArchiveCanceled(t *testing.T) {
 	s := guesttest.New(t)
 	s.Cancel()

@@ -50,9 +50,10 @@ func currentEngine() (engine, error) {
 	return e, nil
 }
 
-// since reports whether the engine has that version or a later one.
+// since reports whether the engine has that version or a later one. A candidate for a release has what the release has.
 func (e engine) since(version string) bool {
-	return semver.Compare(e.version, "v"+version) >= 0
+	released := strings.TrimSuffix(semver.Canonical(e.version), semver.Prerelease(e.version))
+	return semver.Compare(released, "v"+version) >= 0
 }
 
 // initJSONSince has the first version of each engine whose init has -json, as their own sources and changelogs say.

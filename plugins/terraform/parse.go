@@ -12,13 +12,3 @@ import (
 func (provisioner) Parse(context.Context, *pb.ParseRequest) *pb.ParseComplete {
 	return config.Parse(guest.WorkDir(), engineName())
 }
-
-// variableTypes are the types of the template's variables, as they are written. What can't be parsed has none: the engine
-// will say why.
-func variableTypes() map[string]string {
-	types := make(map[string]string)
-	for _, v := range config.Parse(guest.WorkDir(), engineName()).GetTemplateVariables() {
-		types[v.GetName()] = v.GetType()
-	}
-	return types
-}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/provisor/provisor/plugins/terraform/internal/config"
 	"github.com/provisor/provisor/plugins/terraform/internal/enginelog"
 	"github.com/provisor/provisor/plugins/terraform/internal/environ"
 	"github.com/provisor/provisor/plugins/terraform/internal/timings"
@@ -93,7 +94,7 @@ func wantsEngineLog() bool {
 // writeVariables writes a var-file that only its owner can read, and returns its name below the work directory: on a
 // command line every process of the machine could read the values. The name is one that no template has.
 func writeVariables(values []*pb.VariableValue) (name string, err error) {
-	content, err := variables.Encode(values, variableTypes())
+	content, err := variables.Encode(values, config.VariableTypes(guest.WorkDir(), engineName()))
 	if err != nil {
 		return "", err
 	}

@@ -120,6 +120,7 @@ func parseFile(fsys fs.FS, s source, budget *budget) (*file, hcl.Diagnostics) {
 			Severity: hcl.DiagError,
 			Summary:  "Failed to read file",
 			Detail:   fmt.Sprintf("The configuration file %q could not be read: %s.", s.name, err),
+			Subject:  &hcl.Range{Filename: s.name, Start: hcl.InitialPos, End: hcl.InitialPos},
 		}}
 	}
 	return parseText(text, s, budget)
