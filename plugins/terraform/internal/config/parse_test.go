@@ -97,7 +97,7 @@ ERROR: Unclosed configuration block (main.tf:1)
 			name:  "file that is too big",
 			files: map[string]string{"main.tf": strings.Repeat(" ", maxFile+1)},
 			want: &pb.ParseComplete{Error: `load module:
-ERROR: Failed to read file
+ERROR: Failed to read file (main.tf:1)
 > The configuration file "main.tf" could not be read: main.tf is bigger than the
 > limit of 4194304 bytes.`},
 		},
