@@ -39,11 +39,17 @@ func (c *codeWriter) appendCharge(b []byte, cost uint32) []byte {
 	return append(b, opEnd)
 }
 
-// bulk charges a bulk instruction whose length, an i32 without sign, is on top of the stack, and what was run up before it.
+// bulk charges a bulk instruction whose length is on top of the stack, and what was run up before it.
 func (c *codeWriter) bulk(at, rate int, cost uint32) {
 	c.flush(at)
+	c.body = c.appendBulkCharge(c.body, rate, c.run+cost)
+	c.run = 0
+}
+
+// appendBulkCharge charges for the length on top of the stack, an i32 without sign, and leaves it there.
+func (c *codeWriter) appendBulkCharge(b []byte, rate int, cost uint32) []byte {
 	fuel, local := c.w.fuelGlobal(), c.locals
-	b := append(c.body, opI64ExtendU)
+	b = append(b, opI64ExtendU)
 	b = appendU32(append(b, opLocalSet), local)
 	b = appendU32(append(b, opGlobalGet), fuel)
 	b = appendU32(append(b, opLocalGet), local)
@@ -57,6 +63,5 @@ func (c *codeWriter) bulk(at, rate int, cost uint32) {
 	b = appendU32(append(b, opGlobalSet), fuel)
 	b = appendU32(append(b, opLocalGet), local)
 	b = append(b, opI32WrapI64)
-	c.body = c.appendCharge(b, c.run+cost)
-	c.run = 0
+	return c.appendCharge(b, cost)
 }

@@ -7,7 +7,8 @@ const segment = 1000
 //
 // It charges ways, not text. At each instruction, run is the most that can have been run up since the last charge on
 // whichever way led here: where ways meet, the longest counts. A way back to a loop's head is charged before it is taken, so
-// that run need not include what came around. What is left at the end of the function is charged at its entry, beforehand.
+// that run need not include what came around. What is left where the function calls another, and at its end, is charged at
+// its entry, beforehand.
 type codeWriter struct {
 	w      *writer
 	r      *reader
@@ -118,7 +119,10 @@ func (c *codeWriter) instruction() {
 	case refType:
 		c.r.signed(33)
 	case funcIndex:
-		f := c.w.shift(c.r.u32())
+		if op == opCall {
+			c.pending()
+		}
+		f := c.w.function(c.r)
 		c.flush(at)
 		c.body = appendU32(append(c.body, op), f)
 		c.copied = c.r.pos
@@ -170,15 +174,20 @@ func (c *codeWriter) control(op byte, at int) {
 		c.table(at)
 		c.run = 0
 	case opReturn:
-		c.labels[0].longest = max(c.labels[0].longest, c.run)
+		c.pending()
 		c.run = 0
 	case opCallIndirect:
+		c.pending()
 		if t := c.r.u32(); int64(t) >= int64(len(c.w.survey.params)) {
 			c.r.failf("type %d, of %d", t, len(c.w.survey.params))
 		}
 		c.r.u32()
 	}
 }
+
+// pending has the entry charge for the way to this place, where the function returns, or calls another and may be a long time
+// in coming back: a deep recursion has run up as much in each of its calls.
+func (c *codeWriter) pending() { c.labels[0].longest = max(c.labels[0].longest, c.run) }
 
 // blockType reads what a block takes and leaves: nothing, a value, or a type's number.
 func (c *codeWriter) blockType() {
@@ -238,12 +247,12 @@ func (c *codeWriter) misc(at int) {
 		c.r.u32()
 		c.zero()
 	case miscMemoryCopy:
-		c.bulk(at, eightBytesPerUnit, bulkCost)
 		c.zero()
 		c.zero()
+		c.replace(at, copyFunc)
 	case miscMemoryFill:
-		c.bulk(at, eightBytesPerUnit, bulkCost)
 		c.zero()
+		c.replace(at, fillFunc)
 	case miscTableInit, miscTableCopy:
 		c.bulk(at, entryPerUnit, bulkCost)
 		c.r.u32()
@@ -260,6 +269,15 @@ func (c *codeWriter) misc(at int) {
 		if op > miscTruncSatLast {
 			c.r.failf("the instruction 0xfc %#x, which WebAssembly 2.0 does not have", op)
 		}
+	}
+}
+
+// replace calls a function instead of an instruction. Without a memory the instruction is invalid anyway.
+func (c *codeWriter) replace(at int, which uint32) {
+	if c.w.hasBulk() {
+		c.flush(at)
+		c.body = appendU32(append(c.body, opCall), c.w.bulkFunc(which))
+		c.copied = c.r.pos
 	}
 }
 

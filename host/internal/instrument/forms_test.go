@@ -2,6 +2,7 @@ package instrument_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -136,6 +137,11 @@ func TestRefused(t *testing.T) {
 		{"the fuel's global exported", "an export of global 0, of 0", assembly{exports: [][]byte{join(text("g"), []byte{3, 0})}}.encode()},
 		{"the new local", "local 0, of 0", body(0x20, 0, 0x1a)},
 		{"the new type", "type 2, of 2", body(0x41, 0, 0x11, 2, 0)},
+		{"the new function", "function 1, of 1", body(0x10, 1)},
+		{"a reference to the new function", "function 2, of 1", body(0xd2, 2, 0x1a)},
+		{"the new function exported", "function 1, of 1", assembly{pages: 1, funcs: []function{{}}, exports: [][]byte{join(text("x"), []byte{0, 1})}}.encode()},
+		{"the new function in a table", "function 1, of 1", assembly{pages: 1, funcs: []function{{}}, elements: [][]byte{{1, 0, 1, 1}}}.encode()},
+		{"the new function at the start", "function 1, of 1", assembly{pages: 1, funcs: []function{{}}, start: 2}.encode()},
 		{"a block of the new type", "a block of type 2, of 2", body(0x02, 2, 0x0b)},
 		{"tail calls", "0x12, which WebAssembly 2.0 does not have", body(0x12, 0)},
 		{"threads", "0xfe, which WebAssembly 2.0 does not have", body(0xfe, 0x03, 0)},
@@ -201,5 +207,47 @@ func TestOtherNames(t *testing.T) {
 	types := append(imports[len(imports)-1].ParamTypes(), imports[len(imports)-1].ResultTypes()...)
 	if module != "meter" || name != "more" || !bytes.Equal(types, []byte{api.ValueTypeI64, api.ValueTypeI64}) {
 		t.Errorf("it imports %s.%s of %v", module, name, types)
+	}
+}
+
+// TestPieces compares copies and fills of more than a piece, overlapping and not fitting, with what they were.
+func TestPieces(t *testing.T) {
+	const piece, size = 1 << 20, 5<<20 + 1<<16
+	module := assembly{
+		types: [][]byte{{0x60, 3, i32, i32, i32, 0}}, pages: size >> 16,
+		funcs: []function{
+			{typ: 2, body: join(localGet(0), localGet(1), localGet(2), misc(11, 0))},
+			{typ: 2, body: join(localGet(0), localGet(1), localGet(2), misc(10, 0, 0))},
+		},
+	}.encode()
+	data := make([]byte, size)
+	random := rand.New(rand.NewPCG(3, 4))
+	for i := range data {
+		data[i] = byte(random.Uint32())
+	}
+	hosts := [2]*host{newHost(t, wazero.NewRuntimeConfig()), newHost(t, wazero.NewRuntimeConfig())}
+	hosts[1].grant = 1000
+	mods := [2]api.Module{hosts[0].start(module), hosts[1].start(instrumented(t, module))}
+	for _, op := range []string{"f0", "f1"} {
+		for _, args := range [][]uint64{
+			{0, 0, 0}, {5, 9, piece}, {5, 9, piece + 1}, {9, 5, piece + 1}, {9, 5, piece - 1}, {100, 7, 3 * piece}, {7, 100, 3 * piece},
+			{piece, 0, 4 * piece}, {0, piece, 4*piece + 1<<16}, {size, 0, 0}, {size, 0, 1}, {0, size, 1}, {size - piece, 0, piece + 1},
+			{0, size - piece, piece + 1}, {1, 0, size}, {0, 1, size}, {1, 1, 1<<32 - 1}, {1<<32 - 1, 1, 2}, {1, 1<<32 - 1, 2 * piece}, {size + 1, 0, 0},
+		} {
+			var ends [2]string
+			for i, mod := range mods {
+				mod.Memory().Write(0, data)
+				_, err := mod.ExportedFunction(op).Call(hosts[i].ctx, args...)
+				ends[i] = trap(err)
+			}
+			before, _ := mods[0].Memory().Read(0, size)
+			after, _ := mods[1].Memory().Read(0, size)
+			if ends[0] != ends[1] || !bytes.Equal(before, after) {
+				t.Errorf("%s%v: plain: %q, instrumented: %q, the same memory: %v", op, args, ends[0], ends[1], bytes.Equal(before, after))
+			}
+		}
+	}
+	if hosts[1].yields < 50 {
+		t.Errorf("it yielded %d times", hosts[1].yields)
 	}
 }

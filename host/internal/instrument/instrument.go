@@ -98,6 +98,7 @@ type moduleSurvey struct {
 	importedFuncs uint32
 	funcs         []uint32 // the types of the module's own functions
 	globals       uint32   // imported ones included
+	memory        bool     // whether there is one
 }
 
 var header = []byte("\x00asm\x01\x00\x00\x00")
@@ -152,6 +153,9 @@ func (m *moduleSurvey) look(s section, o Options) error {
 			}
 			m.funcs = append(m.funcs, t)
 		}
+	case secMemory:
+		m.memory = m.memory || r.count(2) > 0
+		return r.err
 	case secGlobal:
 		m.globals += r.count(3)
 		return r.err // the rest is read when it is written
@@ -208,6 +212,7 @@ func (m *moduleSurvey) imports(r *reader, o Options) {
 			r.limits()
 		case 2:
 			r.limits()
+			m.memory = true
 		case 3:
 			r.valueType()
 			r.byte()

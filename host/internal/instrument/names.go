@@ -42,27 +42,35 @@ func (w *writer) names(s section, r *reader) {
 	w.end(start)
 }
 
-// functionNames shifts the numbers and gives yield a name, in its place: they are in order.
+// functionNames shifts the numbers and names the new functions, each in its place: they are in order.
 func (w *writer) functionNames(r *reader) []byte {
 	n := r.count(2)
-	b := appendU32(nil, n+1)
+	added := uint32(1)
+	if w.hasBulk() {
+		added += bulkFuncs
+	}
+	b := appendU32(nil, n+added)
 	named := false
 	for ; n > 0 && r.err == nil; n-- {
 		f, name := r.u32(), r.name()
 		if !named && f >= w.yieldFunc() {
-			b, named = w.appendYieldName(b), true
+			b, named = w.appendName(b, w.yieldFunc(), w.options.Name), true
 		}
 		b = append(appendU32(appendU32(b, w.shift(f)), uint32(len(name))), name...)
 	}
 	if !named {
-		b = w.appendYieldName(b)
+		b = w.appendName(b, w.yieldFunc(), w.options.Name)
+	}
+	if w.hasBulk() {
+		b = w.appendName(b, w.bulkFunc(fillFunc), "memory.fill")
+		b = w.appendName(b, w.bulkFunc(copyFunc), "memory.copy")
 	}
 	return b
 }
 
-func (w *writer) appendYieldName(b []byte) []byte {
-	name := w.options.Module + "." + w.options.Name
-	return append(appendU32(appendU32(b, w.yieldFunc()), uint32(len(name))), name...)
+func (w *writer) appendName(b []byte, f uint32, name string) []byte {
+	name = w.options.Module + "." + name
+	return append(appendU32(appendU32(b, f), uint32(len(name))), name...)
 }
 
 // nestedNames shifts the numbers of the functions and copies what they hold.

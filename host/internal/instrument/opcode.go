@@ -15,6 +15,7 @@ const (
 	opReturn       = 0x0f
 	opCall         = 0x10
 	opCallIndirect = 0x11
+	opDrop         = 0x1a
 	opSelectTyped  = 0x1c
 	opLocalGet     = 0x20
 	opLocalSet     = 0x21
@@ -27,7 +28,13 @@ const (
 	opI64Const     = 0x42
 	opF32Const     = 0x43
 	opF64Const     = 0x44
+	opI32GtU       = 0x4b
+	opI32LeU       = 0x4d
 	opI64LtS       = 0x53
+	opI64GtU       = 0x56
+	opI32Add       = 0x6a
+	opI32Sub       = 0x6b
+	opI64Add       = 0x7c
 	opI64Sub       = 0x7d
 	opI64Shl       = 0x86
 	opI64ShrU      = 0x88
@@ -38,6 +45,7 @@ const (
 	opMisc         = 0xfc
 	opVec          = 0xfd
 
+	typeI32   = 0x7f
 	typeI64   = 0x7e
 	blockVoid = 0x40
 	vecConst  = 0x0c
@@ -103,7 +111,7 @@ var instructions = func() (table [256]instruction) {
 	set(opReturn, opReturn, control, 1)
 	set(opCall, opCall, funcIndex, 4)
 	set(opCallIndirect, opCallIndirect, control, 8)
-	set(0x1a, 0x1a, none, 0) // drop
+	set(opDrop, opDrop, none, 0)
 	set(0x1b, 0x1b, none, 1) // select
 	set(opSelectTyped, opSelectTyped, typeVector, 1)
 	set(opLocalGet, opLocalTee, localIndex, 0)

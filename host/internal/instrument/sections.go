@@ -3,6 +3,7 @@ package instrument
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // A writer writes the new module.
@@ -15,6 +16,7 @@ type writer struct {
 
 // The numbers of what is new: each is the last of its kind.
 func (w *writer) yieldType() uint32  { return uint32(len(w.survey.params)) }
+func (w *writer) bulkType() uint32   { return w.yieldType() + 1 }
 func (w *writer) yieldFunc() uint32  { return w.survey.importedFuncs }
 func (w *writer) fuelGlobal() uint32 { return w.survey.globals }
 
@@ -24,6 +26,15 @@ func (w *writer) shift(f uint32) uint32 {
 		return f + 1
 	}
 	return f
+}
+
+// function reads a function's number and gives the new one.
+func (w *writer) function(r *reader) uint32 {
+	f := r.u32()
+	if all := uint64(w.survey.importedFuncs) + uint64(len(w.survey.funcs)); uint64(f) >= all {
+		r.failf("function %d, of %d", f, all)
+	}
+	return w.shift(f)
 }
 
 // write writes all sections, and where they belong those that the module does not have.
@@ -61,9 +72,16 @@ func (w *writer) rewrite(s section) error {
 	r := s.reader()
 	switch s.id {
 	case secType:
-		w.extend(r, []byte{0x60, 1, typeI64, 1, typeI64})
+		w.extend(r, []byte{0x60, 1, typeI64, 1, typeI64}, []byte{0x60, 3, typeI32, typeI32, typeI32, 0})
 	case secImport:
 		w.extend(r, w.yieldImport())
+	case secFunction:
+		if !w.hasBulk() {
+			w.extend(r)
+			break
+		}
+		bulk := appendU32(nil, w.bulkType())
+		w.extend(r, slices.Repeat([][]byte{bulk}, bulkFuncs)...)
 	case secTable:
 		w.tables(r)
 	case secGlobal:
@@ -71,7 +89,7 @@ func (w *writer) rewrite(s section) error {
 	case secExport:
 		w.exports(r)
 	case secStart:
-		w.out = appendU32(w.out, w.shift(r.u32()))
+		w.out = appendU32(w.out, w.function(r))
 	case secElement:
 		w.elements(r)
 	case secCode:
@@ -99,11 +117,11 @@ func (w *writer) end(start int) {
 	}
 }
 
-// extend copies a vector and one more item.
-func (w *writer) extend(r *reader, item []byte) {
-	w.out = appendU32(w.out, r.u32()+1)
+// extend copies a vector and more items.
+func (w *writer) extend(r *reader, items ...[]byte) {
+	w.out = appendU32(w.out, r.u32()+uint32(len(items)))
 	w.out = append(w.out, r.bytes(r.left())...)
-	w.out = append(w.out, item...)
+	w.out = append(w.out, slices.Concat(items...)...)
 }
 
 func (w *writer) yieldImport() []byte {
@@ -189,11 +207,12 @@ func (w *writer) exports(r *reader) {
 		r.name()
 		kind := r.byte()
 		w.out = append(w.out, r.data[start:r.pos]...)
+		if kind == 0 {
+			w.out = appendU32(w.out, w.function(r))
+			continue
+		}
 		index := r.u32()
-		switch {
-		case kind == 0:
-			index = w.shift(index)
-		case kind == 3 && index >= w.survey.globals:
+		if kind == 3 && index >= w.survey.globals {
 			r.failf("an export of global %d, of %d", index, w.survey.globals)
 		}
 		w.out = appendU32(w.out, index)
@@ -233,7 +252,7 @@ func (w *writer) elements(r *reader) {
 			if exprs {
 				w.constExpr(r)
 			} else {
-				w.out = appendU32(w.out, w.shift(r.u32()))
+				w.out = appendU32(w.out, w.function(r))
 			}
 		}
 	}
@@ -280,7 +299,7 @@ func (w *writer) constExpr(r *reader) {
 		case opRefNull:
 			r.signed(33)
 		case opRefFunc:
-			w.out = appendU32(append(w.out, op), w.shift(r.u32()))
+			w.out = appendU32(append(w.out, op), w.function(r))
 			continue
 		case opVec:
 			if r.byte() != vecConst {
@@ -305,7 +324,11 @@ func (w *writer) functions(r *reader) {
 		r.failf("%d bodies of %d functions", n, len(w.survey.funcs))
 		return
 	}
-	w.out = appendU32(w.out, n)
+	more := uint32(0)
+	if w.hasBulk() {
+		more = bulkFuncs
+	}
+	w.out = appendU32(w.out, n+more)
 	for i := uint32(0); i < n && r.err == nil; i++ {
 		size := r.u32()
 		body := r.sub(size)
@@ -313,6 +336,9 @@ func (w *writer) functions(r *reader) {
 		if body.err != nil {
 			r.failf("function %d: %w", w.survey.importedFuncs+i, body.err)
 		}
+	}
+	if w.hasBulk() {
+		w.code.bulkFunctions(w)
 	}
 }
 
