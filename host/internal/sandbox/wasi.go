@@ -6,12 +6,16 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/provisor/provisor/host/internal/jailfs"
 )
 
-// provideWASI makes the module of WASI's functions, which are wazero's but for one.
+// provideWASI makes the module of WASI's functions: wazero's, as jailfs corrects them, but for one.
 func (r *Runtime) provideWASI(ctx context.Context) error {
-	builder := r.engine.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
-	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(builder)
+	builder, err := jailfs.NewWASI(ctx, r.engine)
+	if err != nil {
+		return err
+	}
 	i32 := api.ValueTypeI32
 	builder.NewFunctionBuilder().
 		WithGoFunction(api.GoFunc(refuseRenumber), []api.ValueType{i32, i32}, []api.ValueType{i32}).
