@@ -81,24 +81,16 @@ func (c *codeWriter) instruction() {
 	c.run += uint32(in.cost)
 	c.jump.step(op)
 	switch in.operands {
-	case none:
 	case control:
 		c.control(op, at)
 	case localIndex:
-		i := c.r.u32()
-		if i >= c.locals {
-			c.r.failf("local %d, of %d", i, c.locals)
+		if c.jump.local = c.r.u32(); c.jump.local >= c.locals {
+			c.r.failf("local %d, of %d", c.jump.local, c.locals)
 		}
-		c.jump.local = i
 	case globalIndex:
 		if i := c.r.u32(); i >= c.w.survey.globals {
 			c.r.failf("global %d, of %d", i, c.w.survey.globals)
 		}
-	case index:
-		c.r.u32()
-	case memoryArg:
-		c.r.u32()
-		c.r.u32()
 	case zeroByte:
 		if op == opMemoryGrow {
 			c.bulk(at, bytesPerPage, growCost)
@@ -106,35 +98,30 @@ func (c *codeWriter) instruction() {
 		c.zero()
 	case i32Const:
 		c.jump.to = uint32(c.r.signed(32))
-	case i64Const:
-		c.r.signed(64)
-	case fourBytes:
-		c.r.bytes(4)
-	case eightBytes:
-		c.r.bytes(8)
-	case typeVector:
-		for n := c.r.count(1); n > 0 && c.r.err == nil; n-- {
-			c.r.valueType()
-		}
-	case refType:
-		c.r.signed(33)
 	case funcIndex:
-		if op == opCall {
-			c.pending()
-		}
-		f := c.w.function(c.r)
-		c.flush(at)
-		c.body = appendU32(append(c.body, op), f)
-		c.copied = c.r.pos
+		c.reference(op, at)
 	case prefix:
 		if op == opMisc {
 			c.misc(at)
 		} else {
 			c.vec()
 		}
-	default:
+	case unknown:
 		c.r.failf("the instruction %#x, which WebAssembly 2.0 does not have", op)
+	default:
+		c.r.operands(in.operands)
 	}
+}
+
+// reference copies a call or a ref.func, with the function's new number.
+func (c *codeWriter) reference(op byte, at int) {
+	if op == opCall {
+		c.pending()
+	}
+	f := c.w.function(c.r)
+	c.flush(at)
+	c.body = appendU32(append(c.body, op), f)
+	c.copied = c.r.pos
 }
 
 // zero reads the number of the memory, of which there is one.

@@ -138,6 +138,29 @@ var instructions = func() (table [256]instruction) {
 	return table
 }()
 
+// operands reads those that are copied as they are.
+func (r *reader) operands(o operands) {
+	switch o {
+	case index:
+		r.u32()
+	case memoryArg:
+		r.u32()
+		r.u32()
+	case i64Const:
+		r.signed(64)
+	case fourBytes:
+		r.bytes(4)
+	case eightBytes:
+		r.bytes(8)
+	case refType:
+		r.signed(33)
+	case typeVector:
+		for n := r.count(1); n > 0 && r.err == nil; n-- {
+			r.valueType()
+		}
+	}
+}
+
 // vecOperands is what follows a SIMD instruction: the operands of a memory access, and so many bytes of lanes or constants.
 func vecOperands(op byte) (memory bool, lanes int) {
 	switch {
