@@ -1,7 +1,6 @@
 package instrument_test
 
 import (
-	"syscall"
 	"testing"
 	"time"
 
@@ -62,14 +61,6 @@ func (v *variant) decode(b *testing.B) {
 	if took := cpuTime(b) - began; v.best == 0 || took < v.best {
 		v.best = took
 	}
-}
-
-// cpuTime is what the process has used: the machine may be busy with other things.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var usage syscall.Rusage
-	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // BenchmarkInstrument says how fast modules are rewritten, and by how much they grow.
