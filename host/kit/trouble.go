@@ -73,11 +73,16 @@ func (c *check) lead(p *play, kind string) bool {
 	return true
 }
 
+// shortestDelay is far more than sending takes, on a busy machine as well.
+const shortestDelay = 20 * time.Millisecond
+
 // cancel sends the request and, after the delay, the cancel.
 func (c *check) cancel(p *play, kind string, delay time.Duration) answer {
-	ctx, stop := context.WithTimeout(c.ctx, delay)
+	request := p.request(c.good, kind)
+	// A request whose time is up before it is sent is not sent at all, so the time is never that short.
+	ctx, stop := context.WithTimeout(c.ctx, max(delay, shortestDelay))
 	defer stop()
-	a := p.ask(ctx, p.request(c.good, kind))
+	a := p.ask(ctx, request)
 	failed, _ := c.events()
 	for _, text := range failed {
 		c.errorf("canceled after %v, the host had to answer in the plugin's place: %s", delay.Round(time.Millisecond), firstLines(text))
