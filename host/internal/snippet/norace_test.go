@@ -1,0 +1,5 @@
+//go:build !race
+
+package snippet_test
+
+const raceEnabled = false
