@@ -71,6 +71,7 @@ func wazeroTypes(ts []abi.ValueType) []api.ValueType {
 func entry(f abi.Function, do hostFunction) api.GoModuleFunc {
 	narrow := f.Results[0] == abi.I32
 	return func(ctx context.Context, m api.Module, stack []uint64) {
+		endWith(ctx)
 		i := instanceOf(ctx)
 		result, err := do(hostCall{Instance: i, ctx: ctx, mem: m.Memory(), args: stack})
 		if err != nil {

@@ -355,3 +355,30 @@ func TestStackGoesToTheLogOnly(t *testing.T) {
 		t.Errorf("the log has %s", log.String())
 	}
 }
+
+// Fuel does not see what a call of the host costs: a loop around an expensive one has to end as soon as any other.
+func TestLoopsOfHostCallsEnd(t *testing.T) {
+	for name, call := range map[string]func(*wasmtest.Plugin) []byte{
+		"of WASI":    func(p *wasmtest.Plugin) []byte { return p.Host("random_get", 0, 16<<20) },
+		"of the ABI": func(p *wasmtest.Plugin) []byte { return p.Host(abi.FuncLog, 2, 0, 16<<20) }, // refused after a look at all of it
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := wasmtest.NewPlugin()
+			module := p.Handled(wasmtest.I32Const(256), wasmtest.MemoryGrow, wasmtest.Drop,
+				wasmtest.I32Const(16<<20-4), wasmtest.I32Const(-1), wasmtest.I32Store(0),
+				wasmtest.Loop(call(p), wasmtest.Drop, wasmtest.Br(0)), wasmtest.I32Const(0))
+			i := newInstance(t, newRuntime(t, Options{}), module, &fakeHost{})
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, err := i.Handle(ctx, []byte("x"))
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it ended %s after its beginning", took)
+			}
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

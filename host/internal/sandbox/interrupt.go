@@ -15,7 +15,7 @@ import (
 // nothing, and little enough that neither a deadline nor the garbage collector waits for more than about a millisecond.
 const tank = 1_000_000
 
-// provideFuel makes the module that instrumented plugins import yield from. It is the only way in which guests are interrupted.
+// provideFuel makes the module that instrumented plugins import yield from. Guests are interrupted there and in calls of the host.
 func provideFuel(ctx context.Context, r wazero.Runtime) error {
 	i64 := []api.ValueType{api.ValueTypeI64}
 	_, err := r.NewHostModuleBuilder(instrument.DefaultModule).NewFunctionBuilder().
@@ -28,8 +28,14 @@ func provideFuel(ctx context.Context, r wazero.Runtime) error {
 // yield lets goroutines, timers and the collector run, and ends the guest once the context of the call into it has ended.
 func yield(ctx context.Context, stack []uint64) {
 	runtime.Gosched()
+	endWith(ctx)
+	stack[0] = tank
+}
+
+// endWith ends the guest if the context of the call into it has ended. Each function of the host begins with it: fuel does not count what
+// the host does, so a loop around a call that costs milliseconds would go on for an hour.
+func endWith(ctx context.Context) {
 	if ctx.Err() != nil {
 		panic(sys.NewExitError(sys.ExitCodeContextCanceled))
 	}
-	stack[0] = tank
 }
