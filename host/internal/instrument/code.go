@@ -277,6 +277,7 @@ func (c *codeWriter) vec() {
 	}
 	memory, lanes := vecOperands(op)
 	if memory {
+		c.run += memoryCost
 		c.r.u32()
 		c.r.u32()
 	}

@@ -23,13 +23,14 @@ const grant = 1_000_000
 
 // A host runs modules, with a yield that counts.
 type host struct {
-	t       testing.TB
-	ctx     context.Context
-	runtime wazero.Runtime
-	yields  int64
-	burnt   int64
-	grant   int64  // of fuel, by each yield
-	onYield func() // before it returns
+	t        testing.TB
+	ctx      context.Context
+	runtime  wazero.Runtime
+	yields   int64
+	burnt    int64
+	grant    int64  // of fuel, by each yield
+	onYield  func() // what it does
+	onReturn func() // what it does last
 }
 
 func newHost(t testing.TB, config wazero.RuntimeConfig) *host {
@@ -56,6 +57,9 @@ func (h *host) yield(_ context.Context, stack []uint64) {
 	}
 	runtime.Gosched()
 	stack[0] = uint64(h.grant)
+	if h.onReturn != nil {
+		h.onReturn()
+	}
 }
 
 // start compiles and instantiates, and runs _initialize if there is one.
