@@ -70,7 +70,7 @@ func Listen(o Options, s Session) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if srv.listener, srv.unlisten, err = listen(e); err != nil {
+	if srv.listener, srv.unlisten, err = e.Listen(); err != nil {
 		return nil, err
 	}
 	srv.sessions, srv.cancel = context.WithCancelCause(context.Background())

@@ -1,4 +1,4 @@
-// Package endpoint says where a daemon listens: how an address is written, and which socket it is if none is given.
+// Package endpoint is where a daemon listens: how an address is written, which socket it is if none is given, and how it is opened.
 package endpoint
 
 import (
@@ -89,6 +89,19 @@ func DefaultSocket() (string, error) {
 		return filepath.Join("/run/provisor", name), nil
 	}
 	return filepath.Join(os.TempDir(), "provisor-"+strconv.Itoa(os.Getuid()), name), nil
+}
+
+// AdminSocket is where a daemon that listens at the endpoint has its admin socket unless told otherwise: beside its own socket, or beside
+// the default one.
+func (e Endpoint) AdminSocket() (string, error) {
+	path := e.Address
+	if e.Network != "unix" {
+		var err error
+		if path, err = DefaultSocket(); err != nil {
+			return "", err
+		}
+	}
+	return strings.TrimSuffix(path, ".sock") + "-admin.sock", nil
 }
 
 // CheckDirectory says what is wrong with the directory of a socket: others could put their own socket there.

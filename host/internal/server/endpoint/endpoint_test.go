@@ -77,3 +77,21 @@ func TestDefaultSocket(t *testing.T) {
 		t.Errorf("got %s, %v", got, err)
 	}
 }
+
+func TestAdminSocket(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", "/run/user/7")
+	for address, want := range map[string]string{
+		"":               "/run/user/7/provisor/provisor-admin.sock",
+		"unix:/a/socket": "/a/socket-admin.sock",
+		"unix:/a/b.sock": "/a/b-admin.sock",
+		"localhost:7070": "/run/user/7/provisor/provisor-admin.sock",
+	} {
+		e, err := Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := e.AdminSocket(); err != nil || got != want {
+			t.Errorf("%q: got %q, %v, want %q", address, got, err, want)
+		}
+	}
+}

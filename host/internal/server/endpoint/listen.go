@@ -1,4 +1,4 @@
-package server
+package endpoint
 
 import (
 	"errors"
@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-
-	"github.com/provisor/provisor/host/internal/server/endpoint"
 )
 
-// listen opens the endpoint. close frees what belongs to it beside the listener itself.
-func listen(e endpoint.Endpoint) (l net.Listener, close func() error, err error) {
+// ErrInUse is why a socket can't be opened that another daemon has.
+var ErrInUse = errors.New("another daemon listens there: stop it, or give another address")
+
+// Listen opens the endpoint. A unix socket is one that only this user can connect to. close frees what belongs to it beside the listener
+// itself.
+func (e Endpoint) Listen() (l net.Listener, close func() error, err error) {
 	if e.Network == "unix" {
 		return listenUnix(e.Address)
 	}
@@ -37,13 +39,13 @@ func listenUnix(path string) (net.Listener, func() error, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(err)
 	}
-	if err := endpoint.CheckDirectory(dir); err != nil {
+	if err := CheckDirectory(dir); err != nil {
 		return fail(err)
 	}
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()
 	if err == nil && !locked {
-		err = errors.New("another daemon listens there: stop it, or give another address")
+		err = ErrInUse
 	}
 	if err != nil {
 		return fail(err)
