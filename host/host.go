@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/host/internal/engine"
+	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/filecache"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/sandbox"
@@ -53,6 +54,8 @@ type Options struct {
 	// Dependencies is shown what the engine's graph command has printed (DOT) whenever a plugin ran it, by one goroutine of each
 	// session. nil = nobody.
 	Dependencies func(dot []byte)
+	// Jail says what the sandbox around each engine is made of; the zero value takes what the machine offers.
+	Jail JailOptions
 	// Log is the daemon's log. nil = none.
 	Log *slog.Logger
 	// Progress is told of what takes longer than a second (building, compiling, downloading). nil = nobody.
@@ -67,6 +70,7 @@ type Runtime struct {
 	engine  *engine.Engine
 	workdir *workdir.Store
 	files   *filecache.Cache
+	jail    *jail.Jail
 	// killed ends when Kill is called.
 	killed context.Context
 	kill   context.CancelFunc
@@ -105,6 +109,9 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 			err = errors.Join(err, r.Close())
 		}
 	}()
+	if r.jail, err = newJail(o); err != nil {
+		return nil, err
+	}
 	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
 		CacheDir: filepath.Join(o.CacheDir, "compiled"), Limits: sandbox.Limits{MemoryBytes: o.limits().MemoryBytes, ResponseBytes: o.limits().ResponseBytes}, Log: o.Log,
 	}); err != nil {

@@ -128,7 +128,7 @@ func (r *Runtime) start(d session.Directory, c session.Command) (session.Process
 	dir := d.(*directory)
 	p, err := exec.Start(exec.Program{
 		Path: r.engine.Path, Args: c.Args, Env: r.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
-		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout,
+		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: r.programJail(),
 	})
 	if err != nil {
 		return nil, err

@@ -23,6 +23,8 @@ func runtimeFlags() []cli.Flag {
 		&cli.StringFlag{Name: "mirror", Category: categoryRuntime, EnvVars: []string{"PROVISOR_MIRROR"}, Usage: "take providers from the mirror in `DIR` first (default: the one that \"provisor mirror add\" fills)"},
 		&cli.StringFlag{Name: "cache-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_CACHE_DIR"}, Usage: "keep compiled plugins, engines and providers in `DIR` (default: provisor in the user's cache directory)"},
 		limitFlag(),
+		&cli.StringSliceFlag{Name: "jail-require", Category: categoryRuntime, Usage: "run no engine without the `LAYER` of the jail; may be repeated. Layers: " + layerNames()},
+		&cli.StringSliceFlag{Name: "jail-disable", Category: categoryRuntime, Usage: "leave the `LAYER` out of the jail around engines; may be repeated"},
 		&cli.StringFlag{Name: "data-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_DATA_DIR"}, Usage: "keep the directories of running sessions in `DIR` (default: provisor in the user's state directory)"},
 	}
 }
@@ -32,6 +34,7 @@ func runtimeOptions(c *cli.Context) host.Options {
 	limits, _ := parseLimits(c)
 	return host.Options{
 		Limits:    limits,
+		Jail:      jailOptions(c),
 		Plugin:    c.String("plugin"),
 		Engine:    c.String("engine"),
 		EngineEnv: c.StringSlice("engine-env"),

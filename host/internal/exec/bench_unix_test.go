@@ -7,31 +7,38 @@ import (
 	"testing"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/exec/jail"
 )
 
-// BenchmarkRun compares a run of the smallest program with the standard library's own.
+// BenchmarkRun compares a run of the smallest program, bare and jailed, with the standard library's own.
 func BenchmarkRun(b *testing.B) {
-	b.Run("exec", func(b *testing.B) {
-		p := Program{Path: "/bin/sh", Args: []string{"-c", ":"}, Dir: b.TempDir()}
-		buf := make([]byte, 1024)
-		for b.Loop() {
-			pr, err := Start(p)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for s := abi.Stdout; s != abi.Ended; {
-				if s, _, err = pr.Read(b.Context(), buf, -1); err != nil {
+	j, err := jail.New(jail.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, j := range map[string]*jail.Jail{"exec": nil, "jail": j} {
+		b.Run(name, func(b *testing.B) {
+			p := Program{Path: "/bin/sh", Args: []string{"-c", ":"}, Dir: b.TempDir(), Jail: j}
+			buf := make([]byte, 1024)
+			for b.Loop() {
+				pr, err := Start(p)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for s := abi.Stdout; s != abi.Ended; {
+					if s, _, err = pr.Read(b.Context(), buf, -1); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if _, err := pr.Wait(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				if err := pr.Close(); err != nil {
 					b.Fatal(err)
 				}
 			}
-			if _, err := pr.Wait(b.Context()); err != nil {
-				b.Fatal(err)
-			}
-			if err := pr.Close(); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+		})
+	}
 	b.Run("os/exec", func(b *testing.B) {
 		dir := b.TempDir()
 		for b.Loop() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/proto/guestpb"
 )
 
 // goneTimeout is how long processes that were killed may take to disappear (they may be in the middle of a slow write).
@@ -19,6 +20,7 @@ const goneTimeout = 10 * time.Second
 
 // group is the process group that a program leads.
 type group struct {
+	cmd     *osexec.Cmd
 	process *os.Process
 
 	mu sync.Mutex
@@ -29,7 +31,7 @@ type group struct {
 // newGroup makes cmd start in a process group of its own.
 func newGroup(cmd *osexec.Cmd) *group {
 	cmd.SysProcAttr = groupAttr()
-	return &group{}
+	return &group{cmd: cmd}
 }
 
 func (g *group) started(p *os.Process) error {
@@ -58,12 +60,15 @@ func (g *group) kill() error {
 	return err
 }
 
-// finish kills what is left of the group, for the last time.
-func (g *group) finish() {
+func (g *group) awaitExit() { awaitExit(g.cmd) }
+
+// finish kills what is left of the group, for the last time, and then reaps the program: until then nobody else can get the group's id.
+func (g *group) finish() (*guestpb.ExecResult, bool) {
 	_ = g.kill()
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.finished = true
+	g.mu.Unlock()
+	return reap(g.cmd)
 }
 
 // awaitGone waits until no process of the group is left. They were killed before the leader was reaped.

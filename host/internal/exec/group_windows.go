@@ -9,10 +9,13 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/provisor/provisor/proto/guestpb"
 )
 
 // group is the job object that a program and its descendants live in.
 type group struct {
+	cmd     *osexec.Cmd
 	process *os.Process
 
 	mu  sync.Mutex
@@ -22,7 +25,7 @@ type group struct {
 // newGroup makes cmd start in a console group of its own, so that it alone gets the break event.
 func newGroup(cmd *osexec.Cmd) *group {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
-	return &group{}
+	return &group{cmd: cmd}
 }
 
 // started puts the process into a job that ends with the daemon. What the program starts before that is not in it.
@@ -76,7 +79,10 @@ func (g *group) kill() error {
 	return windows.TerminateJobObject(g.job, killedExitCode)
 }
 
-func (g *group) finish() { _ = g.kill() }
+func (g *group) finish() (*guestpb.ExecResult, bool) {
+	_ = g.kill()
+	return reap(g.cmd)
+}
 
 // awaitGone lets go of the job, which ends the last of its processes.
 func (g *group) awaitGone() error {
@@ -87,4 +93,4 @@ func (g *group) awaitGone() error {
 	return windows.CloseHandle(job)
 }
 
-func awaitExit(cmd *osexec.Cmd) { _ = cmd.Wait() }
+func (g *group) awaitExit() { _ = g.cmd.Wait() }

@@ -31,7 +31,7 @@ const (
 type Process struct {
 	program Program
 	cmd     *osexec.Cmd
-	group   *group
+	tree    tree
 
 	stdin   *input // nil without Program.Stdin
 	outputs [2]*output
@@ -71,11 +71,13 @@ func Start(p Program) (*Process, error) {
 	return pr, nil
 }
 
-// supervise starts the program, waits for its end and clears up after it. It keeps its thread for all of that time: a
-// child that dies with its parent (Linux) dies with the parent's *thread*, and Go ends threads as it sees fit.
+// supervise starts the program, waits for its end and clears up after it.
 func (p *Process) supervise(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if p.program.Jail == nil {
+		// A child that dies with its parent (Linux) dies with the parent's *thread*, and Go ends threads as it sees fit.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	if err := p.launch(); err != nil {
 		started <- err
 		return
@@ -83,17 +85,13 @@ func (p *Process) supervise(started chan<- error) {
 	started <- nil
 	defer close(p.done)
 
-	awaitExit(p.cmd)
+	p.tree.awaitExit()
 	p.exited.Store(true)
 	ended := time.Now()
 	p.awaitStreams(strayGrace)
-	// Before the program is reaped, so that its process group's id can't belong to someone else yet.
-	p.group.finish()
-	if p.cmd.ProcessState == nil {
-		_ = p.cmd.Wait() // its error is the exit status, which ProcessState has
-	}
-	p.result = p.summary(ended)
-	p.strays = p.group.awaitGone()
+	result, killed := p.tree.finish()
+	p.result = p.summary(result, killed, ended)
+	p.strays = p.tree.awaitGone()
 	for _, o := range p.outputs {
 		o.finish()
 	}
@@ -110,19 +108,9 @@ func (p *Process) launch() error {
 		ends.closeParent()
 		return err
 	}
-	p.group = newGroup(p.cmd)
-	if p.program.Wrap != nil {
-		if err := p.program.Wrap(p.cmd); err != nil {
-			ends.closeParent()
-			return err
-		}
-	}
 	p.started = time.Now()
-	err := p.cmd.Start()
-	if err == nil {
-		err = p.group.started(p.cmd.Process)
-	}
-	if err != nil {
+	var err error
+	if p.tree, err = p.program.start(p.cmd, &ends); err != nil {
 		ends.closeParent()
 		return err
 	}
@@ -162,12 +150,11 @@ func (p *Process) awaitStreams(grace time.Duration) {
 	}
 }
 
-// summary is the result of a program that has been reaped.
-func (p *Process) summary(ended time.Time) *guestpb.ExecResult {
-	r := exitOf(p.cmd.ProcessState)
+// summary completes the result of a program that has ended; killed says that it did not end by itself.
+func (p *Process) summary(r *guestpb.ExecResult, killed bool, ended time.Time) *guestpb.ExecResult {
 	r.StartedAt = timestamppb.New(p.started)
 	r.EndedAt = timestamppb.New(ended)
-	if reason := p.killedBy.Load(); reason != nil && wasKilled(p.cmd.ProcessState) {
+	if reason := p.killedBy.Load(); reason != nil && killed {
 		r.KilledBy = *reason
 	}
 	return r
@@ -205,7 +192,7 @@ func (p *Process) Interrupt() error {
 		return nil
 	default:
 	}
-	if err := p.group.interrupt(); err != nil {
+	if err := p.tree.interrupt(); err != nil {
 		return fmt.Errorf("interrupt %s: %w: %w", p.program.Path, err, abi.IO)
 	}
 	return nil
@@ -217,7 +204,7 @@ func (p *Process) Kill(reason string) error {
 	if !p.exited.Load() {
 		p.killedBy.CompareAndSwap(nil, &reason)
 	}
-	if err := p.group.kill(); err != nil {
+	if err := p.tree.kill(); err != nil {
 		return fmt.Errorf("kill %s: %w: %w", p.program.Path, err, abi.IO)
 	}
 	return nil

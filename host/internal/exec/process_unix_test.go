@@ -22,7 +22,12 @@ import (
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if arguments := os.Getenv("EXEC_TEST_DAEMON"); arguments != "" {
+		beDaemon(arguments)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // shell is a program that runs the script, with the usual tools at hand.
 func shell(t *testing.T, script string, change ...func(*Program)) Program {
@@ -33,6 +38,7 @@ func shell(t *testing.T, script string, change ...func(*Program)) Program {
 		Env:         []string{"PATH=/usr/bin:/bin"},
 		Dir:         t.TempDir(),
 		ExitTimeout: 5 * time.Second,
+		Jail:        underJail,
 	}
 	for _, c := range change {
 		c(&p)

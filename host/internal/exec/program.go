@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/exec/jail"
 )
 
 // Program is what to run. Nothing of the caller's own environment reaches it.
@@ -36,8 +37,11 @@ type Program struct {
 	OutputLimit int64
 	// ExitTimeout is how long Close waits between interrupt and kill.
 	ExitTimeout time.Duration
-	// Wrap, if not nil, changes the command just before it is started: that is where a jail goes around it.
-	Wrap func(*osexec.Cmd) error
+	// Jail, if not nil, is the sandbox that the program runs in.
+	Jail *jail.Jail
+	// Holds are files that stay open for as long as anything of a jailed program is there, also when the daemon has died. The program
+	// does not get them.
+	Holds []*os.File
 }
 
 // command is the program for os/exec, without its streams.

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package jail
+
+// system is what a jail stands on: nothing, here.
+type system struct{}
+
+// probe says honestly that there is nothing.
+func (j *Jail) probe() error {
+	for _, l := range Layers() {
+		if j.statuses[l].State != Disabled {
+			j.statuses[l] = Status{State: Missing, How: "there is no jail on this operating system", Fix: "run the daemon on Linux"}
+		}
+	}
+	return nil
+}

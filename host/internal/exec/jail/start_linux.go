@@ -1,0 +1,177 @@
+package jail
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	osexec "os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
+)
+
+const (
+	// killTimeout is how long a supervisor may take to kill a tree before it is killed itself.
+	killTimeout = 10 * time.Second
+	// self is this program, also if its file has been replaced or removed.
+	self = "/proc/self/exe"
+)
+
+// supervisorEnv is the environment of supervisors: they need little, and must not take room from the program.
+var supervisorEnv = []string{"GOMAXPROCS=2", "GOGC=off", "GOMEMLIMIT=32MiB"}
+
+// Process is a program in a jail, with its supervisor.
+type Process struct {
+	supervisor *osexec.Cmd
+	pidfd      int
+	events     *json.Decoder
+
+	mu      sync.Mutex // over what follows
+	control *os.File
+	killing *time.Timer // kills the supervisor
+	over    bool
+}
+
+// Start starts a program in the jail. The caller must call Finish in the end.
+func (j *Jail) Start(c Command) (*Process, error) {
+	stdin := c.Stdin
+	if stdin == nil {
+		var err error
+		if stdin, err = os.Open(os.DevNull); err != nil {
+			return nil, err
+		}
+		defer stdin.Close()
+	}
+	files := append([]*os.File{stdin, c.Stdout, c.Stderr}, c.Drains...)
+	return j.start(&supervisor.Spec{
+		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir, ExitTimeout: c.ExitTimeout,
+		Drains: len(c.Drains), Holds: len(c.Holds),
+	}, append(files, c.Holds...))
+}
+
+// start starts a supervisor.
+func (j *Jail) start(spec *supervisor.Spec, files []*os.File) (*Process, error) {
+	control, child, err := socketpair()
+	if err != nil {
+		return nil, fmt.Errorf("jail: make the control socket: %w", err)
+	}
+	defer child.Close()
+	p := &Process{control: control, events: json.NewDecoder(bufio.NewReader(control)), pidfd: -1}
+	p.supervisor = &osexec.Cmd{
+		Path: self, Args: []string{supervisor.Name}, Env: supervisorEnv, Dir: "/",
+		ExtraFiles: append([]*os.File{child}, files...),
+		// A session of its own: what a terminal sends to its processes does not reach the program, and there is no terminal to write to.
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
+	}
+	j.enter(spec, p.supervisor.SysProcAttr)
+	if err := p.supervisor.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("jail: start the supervisor: %w", err), control.Close())
+	}
+	child.Close()
+	if err := p.begin(spec); err != nil {
+		_ = p.Finish() // the supervisor ends with an error
+		return nil, err
+	}
+	return p, nil
+}
+
+// socketpair makes the control socket: this process's end, and the supervisor's.
+func socketpair() (control, child *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	child = os.NewFile(uintptr(fds[1]), "control")
+	if err := unix.SetNonblock(fds[0], true); err != nil { // so that waiting for events takes no thread
+		return nil, nil, errors.Join(err, unix.Close(fds[0]), child.Close())
+	}
+	return os.NewFile(uintptr(fds[0]), "control"), child, nil
+}
+
+// begin tells the supervisor what to run and waits until it does.
+func (p *Process) begin(spec *supervisor.Spec) error {
+	if err := supervisor.WriteSpec(p.control, spec); err != nil && !errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("jail: tell the supervisor what to run: %w", err)
+	}
+	var e supervisor.Event
+	switch err := p.events.Decode(&e); {
+	case err != nil:
+		return fmt.Errorf("jail: %w before it could start the program", ErrLost)
+	case e.Failure != nil:
+		return e.Failure
+	}
+	return nil
+}
+
+// AwaitExit waits until the program itself has ended. What it has started may still be there.
+func (p *Process) AwaitExit() (supervisor.Exit, error) {
+	for {
+		var e supervisor.Event
+		if err := p.events.Decode(&e); err != nil {
+			return supervisor.Exit{}, ErrLost
+		}
+		if e.Exit != nil {
+			return *e.Exit, nil
+		}
+	}
+}
+
+// Interrupt asks the program to end. It alone is told.
+func (p *Process) Interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell(supervisor.Interrupt)
+}
+
+// Kill ends the program and all that it has started, and returns at once.
+func (p *Process) Kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell(supervisor.Kill)
+	if p.killing == nil && !p.over {
+		// A supervisor in a pid namespace takes everything with it.
+		p.killing = time.AfterFunc(killTimeout, func() { _ = p.supervisor.Process.Kill() })
+	}
+}
+
+// tell sends a command. The lock is held.
+func (p *Process) tell(what byte) {
+	if !p.over {
+		_, _ = p.control.Write([]byte{what}) // it fails when all is over
+	}
+}
+
+// Finish kills what is left of the program and returns when all of it is gone.
+func (p *Process) Finish() error {
+	p.Kill()
+	if !p.awaitGone(2 * killTimeout) {
+		return fmt.Errorf("jail: processes of supervisor %d are still there %v after they were killed", p.supervisor.Process.Pid, 2*killTimeout)
+	}
+	err := p.supervisor.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	p.killing.Stop()
+	return errors.Join(err, p.control.Close())
+}
+
+// awaitGone waits for the supervisor's end, which is that of all that was below it.
+func (p *Process) awaitGone(timeout time.Duration) bool {
+	if p.pidfd < 0 {
+		return true // an old kernel; waiting for the process takes as long as it takes
+	}
+	defer unix.Close(p.pidfd)
+	deadline := time.Now().Add(timeout)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, int(max(0, time.Until(deadline)).Milliseconds()))
+		if err != unix.EINTR {
+			return err != nil || n > 0
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package supervisor
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// children are the processes that a supervisor is responsible for: the program and all that it starts. As the first process of a pid
+// namespace, or as a subreaper, the supervisor becomes the parent of what loses its own.
+type children struct {
+	program int
+
+	mu     sync.Mutex
+	reaped bool // the program's id is no longer its own
+}
+
+// end is how the program ended.
+type end struct {
+	status unix.WaitStatus
+	maxRSS int64
+}
+
+// reap waits for all children. It sends the program's end, and closes the channel once there are none left.
+func (c *children) reap(ends chan<- end) {
+	defer close(ends)
+	for {
+		var info unix.Siginfo
+		// Looked at first, so that nobody signals the program's id once it may be someone else's.
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return // ECHILD
+		}
+		c.mu.Lock()
+		var status unix.WaitStatus
+		var usage unix.Rusage
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WALL, &usage)
+		isProgram := err == nil && pid == c.program && !c.reaped
+		c.reaped = c.reaped || isProgram
+		c.mu.Unlock()
+		if isProgram {
+			ends <- end{status, usage.Maxrss << 10}
+		}
+	}
+}
+
+// interrupt asks the program itself to end.
+func (c *children) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reaped {
+		_ = unix.Kill(c.program, unix.SIGINT)
+	}
+}
+
+// kill kills all that there is at this moment.
+func (c *children) kill(first bool) {
+	if first {
+		_ = unix.Kill(-1, unix.SIGKILL) // the whole pid namespace but its first process
+		return
+	}
+	for _, d := range descendants(os.Getpid()) {
+		d.kill()
+	}
+}
+
+// process is a process as /proc shows it.
+type process struct{ pid, parent int }
+
+// kill kills the process, unless its id is another's by now.
+func (p process) kill() {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if parent, ok := parentOf(p.pid); ok && (parent == p.parent || parent == os.Getpid()) {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
+
+// descendants lists the processes below one.
+func descendants(of int) []process {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	below := map[int][]int{}
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if parent, ok := parentOf(pid); ok {
+			below[parent] = append(below[parent], pid)
+		}
+	}
+	var found []process
+	for parents := []int{of}; len(parents) > 0; parents = parents[1:] {
+		for _, pid := range below[parents[0]] {
+			found = append(found, process{pid, parents[0]})
+			parents = append(parents, pid)
+		}
+	}
+	return found
+}
+
+// parentOf reads a process's parent.
+func parentOf(pid int) (int, bool) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, false
+	}
+	// "pid (name) state ppid ...", where the name may hold anything.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 2 {
+		return 0, false
+	}
+	parent, err := strconv.Atoi(string(fields[1]))
+	return parent, err == nil
+}

@@ -1,0 +1,29 @@
+// Package supervisor is the process that stands between the daemon and a program in a jail. The daemon re-executes itself
+// under the name Name, and a package initializer turns that process into a supervisor before anything else of the program
+// is initialized. It prepares what a process can only do for itself (mounts, limits), starts the program from a thread that
+// has taken on the rest (no capabilities, Landlock, seccomp), reaps what the program leaves, and stays until all of it is gone.
+//
+// The supervisor outlives the daemon: when the daemon's end of the control socket closes, it interrupts the program, gives it
+// the exit timeout, and kills the tree.
+//
+// The package imports next to nothing, so that few other packages are initialized before it.
+package supervisor
+
+// Name is the first argument of a process that is a supervisor.
+const Name = "provisor-jail"
+
+// The files that a supervisor is started with, from file descriptor 3 on: these, then Spec.Drains, Spec.Tasks and Spec.Holds
+// files.
+const (
+	ControlFile = 3 + iota // the control socket
+	StdinFile
+	StdoutFile
+	StderrFile
+	firstOther
+)
+
+// What the daemon writes to the control socket after the Spec, one byte each.
+const (
+	Interrupt = 'i' // the program's own process
+	Kill      = 'k' // the program and all that it has started
+)

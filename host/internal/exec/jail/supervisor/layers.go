@@ -1,0 +1,6 @@
+package supervisor
+
+// The parts of a jail.
+const (
+	LayerProcessTree = "process-tree"
+)

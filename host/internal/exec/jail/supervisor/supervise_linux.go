@@ -1,0 +1,136 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// supervisor is the state of the one supervisor that a process is.
+type supervisor struct {
+	*Spec
+	control *os.File
+	events  *json.Encoder
+
+	children *children
+	// killing is set once the whole tree is to go.
+	killing bool
+	// exited is set once the program itself has ended.
+	exited bool
+}
+
+// run is a supervisor's whole life; it returns the exit code.
+func run() int {
+	// Before the first descriptor is made: what the daemon was started with, knowingly or not, is none of the program's business.
+	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	control := os.NewFile(ControlFile, "control")
+	spec, err := readSpec(control)
+	if err != nil {
+		return 2 // the daemon is gone, or this was no daemon
+	}
+	s := &supervisor{Spec: spec, control: control, events: json.NewEncoder(control)}
+	ignoreSignals()
+	if failure := s.prepare(); failure != nil {
+		_ = s.events.Encode(Event{Failure: failure})
+		return 1
+	}
+	if failure := s.start(); failure != nil {
+		_ = s.events.Encode(Event{Failure: failure})
+		return 1
+	}
+	_ = s.events.Encode(Event{Started: true})
+	if !s.Try {
+		s.attend()
+	}
+	return 0
+}
+
+// ignoreSignals lets the signals pass that are sent to all processes of a terminal or a service: the daemon decides when the program
+// ends. They are not set to be ignored, since the program would inherit that.
+func ignoreSignals() {
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE)
+}
+
+// prepare does what the whole process must do before the program starts.
+func (s *supervisor) prepare() *Failure {
+	// Nobody but root may look into this process, where the program runs as the same user.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return failed(LayerProcessTree, "hide the supervisor", err)
+	}
+	if !s.First {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			return failed(LayerProcessTree, "become the subreaper", err)
+		}
+	}
+	return nil
+}
+
+// attend stays until the program and all that it has started are gone.
+func (s *supervisor) attend() {
+	commands, ends := make(chan byte), make(chan end)
+	go readCommands(s.control, commands)
+	go s.children.reap(ends)
+	var deadline, again <-chan time.Time
+	pause := time.Millisecond
+	for {
+		select {
+		case c, open := <-commands:
+			switch {
+			case !open: // the daemon is gone
+				commands = nil
+				s.drain()
+				s.children.interrupt()
+				deadline = time.After(s.ExitTimeout)
+				if s.exited {
+					s.killing = true
+				}
+			case c == Interrupt:
+				s.children.interrupt()
+			case c == Kill:
+				s.killing = true
+			}
+		case <-deadline:
+			s.killing = true
+		case <-again:
+		case e, open := <-ends:
+			if !open {
+				return
+			}
+			s.exited = true
+			_ = s.events.Encode(Event{Exit: &Exit{Status: syscall.WaitStatus(e.status), MaxRSS: e.maxRSS}})
+			s.killing = s.killing || commands == nil
+		}
+		again = nil
+		if s.killing {
+			s.children.kill(s.First)
+			// What is forked between two looks is found by the next.
+			again = time.After(pause)
+			pause = min(2*pause, 50*time.Millisecond)
+		}
+	}
+}
+
+// readCommands passes on what the daemon wants, until it is gone.
+func readCommands(control *os.File, commands chan<- byte) {
+	defer close(commands)
+	var b [1]byte
+	for {
+		if _, err := io.ReadFull(control, b[:]); err != nil {
+			return
+		}
+		commands <- b[0]
+	}
+}
+
+// drain reads what the program still writes. Without a reader its next line would kill it, in the middle of an apply.
+func (s *supervisor) drain() {
+	for i := range s.Drains {
+		pipe := os.NewFile(uintptr(firstOther+i), "output")
+		go func() { _, _ = io.Copy(io.Discard, pipe) }()
+	}
+}
