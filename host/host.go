@@ -17,6 +17,7 @@ import (
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/filecache"
 	"github.com/provisor/provisor/host/internal/plugin"
+	"github.com/provisor/provisor/host/internal/queue"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
@@ -46,6 +47,8 @@ type Options struct {
 	GracePeriod time.Duration
 	// MemoryBytes is the most memory of one instance of the plugin. 0 = 256 MiB.
 	MemoryBytes uint64
+	// Concurrency is how many requests run at once; sessions without one count for nothing. 0 = DefaultConcurrency.
+	Concurrency int
 	// Limits bound a request or session; a zero field means that of DefaultLimits.
 	Limits *guestpb.Limits
 	// FreshInstances gives each request an instance of its own. Plugins must be able to work so, since a host may replace an
@@ -71,6 +74,7 @@ type Runtime struct {
 	workdir *workdir.Store
 	files   *filecache.Cache
 	jail    *jail.Jail
+	queue   *queue.Queue
 	// killed ends when Kill is called.
 	killed context.Context
 	kill   context.CancelFunc
@@ -102,7 +106,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	r := &Runtime{options: o}
+	r := &Runtime{options: o, queue: queue.New(o.Concurrency, func(string) queue.Share { return queue.Share{} })}
 	r.killed, r.kill = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -162,6 +166,9 @@ func (o *Options) fill() (err error) {
 		if o.DataDir, err = DefaultDataDir(); err != nil {
 			return err
 		}
+	}
+	if o.Concurrency == 0 {
+		o.Concurrency = DefaultConcurrency()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 
@@ -24,6 +25,9 @@ func DefaultLimits() *guestpb.Limits {
 		OutputBytes:   1 << 30,
 	}
 }
+
+// DefaultConcurrency is one request per core, and at least two: an engine waits for others much of its time.
+func DefaultConcurrency() int { return max(2, runtime.GOMAXPROCS(0)) }
 
 // limits are the defaults with what the options say over them.
 func (o Options) limits() *guestpb.Limits {

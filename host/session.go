@@ -10,6 +10,7 @@ import (
 	"github.com/provisor/provisor/host/internal/engine"
 	"github.com/provisor/provisor/host/internal/exec"
 	"github.com/provisor/provisor/host/internal/jailfs"
+	"github.com/provisor/provisor/host/internal/queue"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
@@ -36,6 +37,7 @@ func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 		Directory:      func(context.Context) (session.Directory, error) { return r.openDirectory(t) },
 		Instances:      instances{r},
 		Programs:       programs,
+		Turn:           func(begun bool) (*queue.Ticket, error) { return r.queue.Ask(t.Name(), begun) },
 		Cache:          r.cache(t),
 		ExitTimeout:    r.options.ExitTimeout,
 		GracePeriod:    r.options.GracePeriod,

@@ -33,6 +33,7 @@ func serveCommand(signals *signals) *cli.Command {
 			&cli.DurationFlag{Name: "keepalive", Category: categoryServer, Value: server.DefaultKeepalive, Usage: "notice within `DURATION` that a client has vanished"},
 			&cli.UintFlag{Name: "max-streams-per-connection", Category: categoryServer, Value: server.DefaultStreamsPerConnection, Usage: "`N` sessions at once on one connection"},
 			&cli.IntFlag{Name: "max-streams", Category: categoryServer, Value: server.DefaultStreams, Usage: "`N` sessions at once in all"},
+			&cli.IntFlag{Name: "concurrency", Category: categoryRuntime, Value: host.DefaultConcurrency(), Usage: "run `N` requests at once, each in its own session; others wait for their turn"},
 			&cli.DurationFlag{Name: "drain-timeout", Category: categoryServer, Value: 5 * time.Minute, Usage: "let running sessions go on for `DURATION` after SIGTERM"},
 			&cli.DurationFlag{Name: "exit-timeout", Category: categoryRuntime, Value: 3 * time.Minute, Usage: "let an engine end by itself for `DURATION` after a cancel, then kill it"},
 			&cli.DurationFlag{Name: "request-timeout", Category: categoryRuntime, Usage: "cancel a request that runs longer than `DURATION` (0 = never)"},
@@ -53,6 +54,9 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	}
 	options := runtimeOptions(c)
 	options.Log = log
+	if options.Concurrency = c.Int("concurrency"); options.Concurrency < 1 {
+		return usagef("--concurrency %d: want at least 1", options.Concurrency)
+	}
 	for name, d := range map[string]*time.Duration{"exit-timeout": &options.ExitTimeout, "request-timeout": &options.RequestTimeout} {
 		if *d, err = positive(c, name); err != nil {
 			return err

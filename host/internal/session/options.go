@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/provisor/provisor/host/internal/queue"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -34,6 +35,9 @@ type Options struct {
 	FreshInstances bool
 	// Programs are the programs that the plugin is granted, by logical name.
 	Programs map[string]Program
+	// Turn takes a request's place among those that wait to run; begun says that the session has had requests before. Its error ends the
+	// session. nil = each request runs at once.
+	Turn func(begun bool) (*queue.Ticket, error)
 	// Cache keeps files for later sessions; nil = there is none, and saving is denied.
 	Cache Cache
 	// Limits are told to the plugin. The session itself enforces request_millis, log_bytes, program_runs and output_bytes.
@@ -65,6 +69,7 @@ const (
 	settingSendTimeout = "send_timeout"
 	settingLogBytes    = "log_bytes"
 	settingProgramRuns = "program_runs"
+	settingConcurrency = "concurrency"
 )
 
 // ErrKill as the cause of the end of Run's context ends a session at once: programs are killed, not interrupted, and the plugin gets

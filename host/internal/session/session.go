@@ -60,6 +60,9 @@ type session struct {
 	engineRan bool
 
 	requests, failures int
+	// begun is whether a request has had its turn, or waits for it; waited is how long all of them have waited.
+	begun  bool
+	waited time.Duration
 }
 
 // watchKill watches both ways to kill a session, until stop is called.
@@ -145,6 +148,9 @@ func (s *session) take(m received) (*work, error) {
 
 // perform does the work and sends its Complete. It returns what ended the stream meanwhile.
 func (s *session) perform(ctx context.Context, w *work, in <-chan received) error {
+	if err := w.ask(); err != nil {
+		return err
+	}
 	s.requests++
 	s.host.work.Store(w)
 	w.start(ctx)
@@ -291,5 +297,5 @@ func (s *session) report(err error, took time.Duration) {
 	if err != nil {
 		outcome = err.Error()
 	}
-	s.Log.Info("session ended", "outcome", outcome, "requests", s.requests, "failures", s.failures, "duration", took)
+	s.Log.Info("session ended", "outcome", outcome, "requests", s.requests, "failures", s.failures, "duration", took, "waited", s.waited)
 }

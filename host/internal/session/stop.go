@@ -22,6 +22,7 @@ func (w *work) stop(reason stopReason) {
 	w.stopping.Do(func() {
 		w.reason = reason
 		w.canceled.Store(true)
+		close(w.stopped)
 		w.winding.Go(w.windDown)
 	})
 }

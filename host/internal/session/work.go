@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/provisor/provisor/host/internal/queue"
 )
 
 // work is one request, from the moment that it is admitted until its answer is ready. Its own goroutine runs the plugin; the session's
@@ -26,11 +28,16 @@ type work struct {
 	handled, done chan struct{}
 	answer        complete
 
+	// ticket is the request's place among those that run; nil = there is room for all.
+	ticket *queue.Ticket
+
 	programs programs
 	log      logBudget
 	// canceled is what the plugin sees: somebody wants it to end.
 	canceled atomic.Bool
 	stopping sync.Once
+	// stopped is closed when stop is called.
+	stopped chan struct{}
 	// reason is why stop was called; valid once canceled is true.
 	reason  stopReason
 	winding sync.WaitGroup
@@ -44,6 +51,7 @@ func newWork(s *session, request envelope, raw []byte, n next) *work {
 		next:    n,
 		handled: make(chan struct{}),
 		done:    make(chan struct{}),
+		stopped: make(chan struct{}),
 		log:     logBudget{left: s.Limits.GetLogBytes(), limited: s.Limits.GetLogBytes() > 0},
 	}
 }
@@ -61,6 +69,15 @@ func (w *work) start(ctx context.Context) {
 // run has the plugin handle the request, and returns the Complete to send.
 func (w *work) run() complete {
 	s := w.session
+	if w.ticket != nil {
+		defer w.ticket.Release()
+	}
+	if err := w.await(); err != nil {
+		close(w.handled)
+		w.stopping.Do(func() {})
+		w.winding.Wait()
+		return failure(w.request.kind, err.Error(), nil)
+	}
 	if limit := s.requestTimeout(); limit > 0 {
 		deadline := time.AfterFunc(limit, func() { w.stop(stopDeadline) })
 		defer deadline.Stop()
