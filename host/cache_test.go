@@ -52,7 +52,7 @@ func TestReuse(t *testing.T) {
 	}
 	for _, engine := range append([]string{""}, engines...) {
 		t.Run("engine "+filepath.Base(engine), func(t *testing.T) {
-			runtime, err := host.New(t.Context(), host.Options{Engine: engine, DataDir: t.TempDir()})
+			runtime, err := host.New(t.Context(), host.Options{Engine: engine, DataDir: t.TempDir(), Concurrency: 4})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -26,7 +26,7 @@ func TestManySessions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a while")
 	}
-	d := startDaemon(t, host.Options{})
+	d := startDaemon(t, host.Options{Concurrency: 20})
 	const sessions, atOnce = 200, 20
 	rng := rand.New(rand.NewPCG(1, 2))
 	slots := make(chan struct{}, atOnce)

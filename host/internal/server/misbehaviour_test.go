@@ -45,7 +45,8 @@ var hangs = []struct {
 var kinds = []string{"init", "parse", "plan", "apply", "graph"}
 
 func TestMisbehavingPlugin(t *testing.T) {
-	d := startDaemon(t, host.Options{})
+	// Nobody waits for a turn: what is tested is what plugins do to each other.
+	d := startDaemon(t, host.Options{Concurrency: 100})
 	honest := startHonest(t, d)
 	var sessions sync.WaitGroup
 	slots := make(chan struct{}, 4)
@@ -63,7 +64,7 @@ func TestMisbehavingPlugin(t *testing.T) {
 }
 
 func TestHangingPlugin(t *testing.T) {
-	d := startDaemon(t, host.Options{RequestTimeout: 4 * time.Second})
+	d := startDaemon(t, host.Options{RequestTimeout: 4 * time.Second, Concurrency: 100})
 	var sessions sync.WaitGroup
 	for _, h := range hangs {
 		// Those that compute take turns: the limit on the others' time is the same.

@@ -16,7 +16,7 @@ func newRuntime(t testing.TB, engine string) *host.Runtime {
 	if raceEnabled {
 		t.Skip("the race detector is on")
 	}
-	r, err := host.New(context.Background(), host.Options{Plugin: "../..", Engine: engine, DataDir: t.TempDir()})
+	r, err := host.New(context.Background(), host.Options{Plugin: "../..", Engine: engine, DataDir: t.TempDir(), Concurrency: 16})
 	if err != nil {
 		t.Fatal(err)
 	}

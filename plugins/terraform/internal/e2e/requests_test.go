@@ -215,7 +215,7 @@ func newRecorder(t *testing.T, env ...string) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.runtime, err = host.New(t.Context(), host.Options{Plugin: "../..", Engine: engine, DataDir: r.dataDir, CacheDir: cache, EngineEnv: env})
+	r.runtime, err = host.New(t.Context(), host.Options{Plugin: "../..", Engine: engine, DataDir: r.dataDir, CacheDir: cache, EngineEnv: env, Concurrency: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
