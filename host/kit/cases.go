@@ -29,6 +29,6 @@ var cases = []caseOf{
 	{Case{"deadline", "A request whose programs are ended by its deadline is answered within the grace period."}, true, (*check).deadline},
 	{Case{"memory", "A request that does not fit into the memory fails alone: the next one is answered as if nothing had been."}, true, (*check).memory},
 	{Case{"fresh-instance", "With a fresh instance between every two requests the answers are the same: nothing is kept in memory alone."}, true, (*check).freshInstance},
-	{Case{"sessions-at-once", "Sessions that run at the same time get the answers that they get alone."}, true, (*check).sessionsAtOnce},
+	{Case{"sessions-at-once", "Sessions that run at the same time get the answers that they get alone."}, true, (*check).atOnce},
 	{Case{"log-level", "A session that wants errors only gets the same answers, and no other logs."}, true, (*check).logLevel},
 }

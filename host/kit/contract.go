@@ -212,14 +212,16 @@ func (c *check) logLevel() {
 	})
 }
 
-// sessionsAtOnce has every second session use another template, so that an answer that went astray is noticed.
-func (c *check) sessionsAtOnce() {
+// sessionsAtOnce is how many sessions are run at once.
+const sessionsAtOnce = 4
+
+// atOnce has every second session use another template, so that an answer that went astray is noticed.
+func (c *check) atOnce() {
 	rt, err := c.runtime(c.ctx, variant{})
 	if err != nil {
 		c.errorf("%v", err)
 		return
 	}
-	const sessions = 4
 	templates := [][]byte{c.good, emptyArchive()}
 	var alone [2][]answer
 	for i, archive := range templates {
@@ -229,8 +231,8 @@ func (c *check) sessionsAtOnce() {
 	}
 	c.events()
 	var group sync.WaitGroup
-	plays, answers := make([]*play, sessions), make([][]answer, sessions)
-	for i := range sessions {
+	plays, answers := make([]*play, sessionsAtOnce), make([][]answer, sessionsAtOnce)
+	for i := range sessionsAtOnce {
 		group.Go(func() {
 			plays[i] = open(c.ctx, rt, "")
 			answers[i] = plays[i].lifecycle(c.ctx, templates[i%2])
@@ -242,7 +244,7 @@ func (c *check) sessionsAtOnce() {
 		c.own(p)
 		describe := func(a answer) string { return fmt.Sprintf("%s/%t/%s", a.kind, a.err == "", a.shape) }
 		if !slices.EqualFunc(answers[i], alone[i%2], func(a, b answer) bool { return describe(a) == describe(b) }) {
-			c.errorf("session %d of %d at once: %v; alone %v", i+1, sessions, answers[i], alone[i%2])
+			c.errorf("session %d of %d at once: %v; alone %v", i+1, sessionsAtOnce, answers[i], alone[i%2])
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (s *suite) runtime(ctx context.Context, v variant) (*host.Runtime, error) {
 	o := s.options
 	rt, err := host.New(ctx, host.Options{
 		Plugin: o.Plugin, Engine: o.Engine, Mirror: o.Mirror, CacheDir: o.CacheDir, DataDir: filepath.Join(s.data, fmt.Sprint(len(s.runtimes))),
-		RequestTimeout: v.requestTimeout, GracePeriod: o.GracePeriod, MemoryBytes: v.memoryBytes, FreshInstances: v.fresh,
+		RequestTimeout: v.requestTimeout, GracePeriod: o.GracePeriod, Concurrency: sessionsAtOnce, MemoryBytes: v.memoryBytes, FreshInstances: v.fresh,
 		Log: s.watch.logger(), Progress: o.Progress,
 	})
 	if err == nil {
