@@ -1,0 +1,27 @@
+// Command provisor is the comparison's plugin for Provisor.
+package main
+
+import (
+	"context"
+
+	"github.com/provisor/provisor/examples/bench/internal/parse"
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+	guest "github.com/provisor/provisor/sdk-guest"
+)
+
+func init() { guest.Register(provisioner{}) }
+
+func main() {}
+
+type provisioner struct{ guest.Unimplemented }
+
+func (provisioner) Init(ctx context.Context, req *pb.InitRequest) *pb.InitComplete {
+	if err := guest.ExtractArchive(ctx, req.GetTemplateSourceArchive(), guest.ArchiveOptions{}); err != nil {
+		return &pb.InitComplete{Error: err.Error()}
+	}
+	return new(pb.InitComplete)
+}
+
+func (provisioner) Parse(context.Context, *pb.ParseRequest) *pb.ParseComplete {
+	return parse.Dir(guest.WorkDir())
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/provisor/provisor/examples/bench/internal/report"
+	"github.com/provisor/provisor/host"
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// replayEngine prints what the real engine has printed for the template, which brings that along.
+const replayEngine = `#!/bin/sh
+case "$1" in
+version) echo 'Terraform v1.11.4' ;;
+plan) echo plan >terraform.tfplan ;;
+show) cat plan.json ;;
+graph) cat graph.dot ;;
+esac
+`
+
+func largePlans(ctx context.Context, b *bench) (_ report.Section, err error) {
+	if err := b.writeCLIConfig(); err != nil {
+		return report.Section{}, err
+	}
+	sizes := []int{10, 100, 1_000, 2_000}
+	if b.quick {
+		sizes = []int{10, 50}
+	}
+	t := report.Table{Header: append([]string{"resources", "plan JSON KiB", "graph KiB"}, append(report.SampleHeader, "µs a resource", "process grew by MiB at most")...)}
+	curve := report.Series{Name: "Graph"}
+	for _, n := range sizes {
+		b.say("    %d resources", n)
+		p, err := b.recordPlan(ctx, n)
+		if err != nil {
+			return report.Section{}, err
+		}
+		samples, grew, err := b.measureGraph(ctx, p, b.pick(10, 1))
+		if err != nil {
+			return report.Section{}, fmt.Errorf("%d resources: %w", n, err)
+		}
+		t.Add(append([]string{fmt.Sprint(n), report.Number(float64(len(p.json)) / 1024), report.Number(float64(len(p.dot)) / 1024)},
+			append(samples.Cells(), report.Number(samples.Median()*1000/float64(n)), report.Number(float64(grew)/(1<<20)))...)...)
+		curve.X, curve.Y = append(curve.X, float64(n)), append(curve.Y, samples.Median())
+	}
+	return report.Section{
+		Text: "Graph of a plan, without the time of the engine: its recorded output is played back. The memory is what this process grew by while it " +
+			"made the graph: the guest's memory, the host's and the client's together.",
+		Tables: []report.Table{t},
+		Plots: []report.Plot{{
+			File: "graph.svg", Title: "Graph of a plan", X: "resources", Y: "ms", Series: []report.Series{curve},
+		}},
+	}, nil
+}
+
+// recordedPlan is what the engine says of a template.
+type recordedPlan struct {
+	template  string
+	json, dot []byte
+}
+
+func (b *bench) recordPlan(ctx context.Context, resources int) (*recordedPlan, error) {
+	p := &recordedPlan{template: largeTemplate(resources)}
+	s, err := b.newScript(p.template)
+	if err != nil {
+		return nil, err
+	}
+	if p.json, err = s.play(ctx, [][]string{initRun, planRun, showPlanRun}); err == nil {
+		p.dot, err = s.run(ctx, graphRun...)
+	}
+	return p, errors.Join(err, s.close())
+}
+
+// measureGraph asks for the graph of the plan, again and again, each time in a new session.
+func (b *bench) measureGraph(ctx context.Context, p *recordedPlan, rounds int) (_ report.Samples, grew int64, err error) {
+	engine := filepath.Join(b.dir, "replay-terraform")
+	if err := os.WriteFile(engine, []byte(replayEngine), 0o700); err != nil {
+		return nil, 0, err
+	}
+	replaying := *b
+	replaying.engine = engine
+	r, err := replaying.newRuntime(ctx, host.Options{Plugin: b.terraformPlugin()})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	archive, err := b.archiveOf(p.template, "plan.json", string(p.json), "graph.dot", string(p.dot))
+	if err != nil {
+		return nil, 0, err
+	}
+	var samples report.Samples
+	for range rounds + 1 {
+		took, more, err := timeGraph(ctx, r, archive)
+		if err != nil {
+			return nil, 0, err
+		}
+		samples.Add(took)
+		grew = max(grew, more)
+	}
+	// The first is for warming up.
+	return samples[1:], grew, nil
+}
+
+func timeGraph(ctx context.Context, r *host.Runtime, archive []byte) (took time.Duration, grew int64, err error) {
+	s := openLocal(ctx, r)
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if _, err := play(ctx, s, new(pb.Config), initRequest(archive), planRequest); err != nil {
+		return 0, 0, err
+	}
+	if err := resetPeak(); err != nil {
+		return 0, 0, err
+	}
+	before, err := peak()
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	answer, err := s.Do(ctx, graphOfPlan, nil)
+	took = time.Since(began)
+	if err != nil {
+		return 0, 0, err
+	}
+	if c := answer.GetGraph(); c.GetError() != "" || len(c.GetResources()) == 0 {
+		return 0, 0, fmt.Errorf("the graph has %d resources, and the error %q", len(c.GetResources()), c.GetError())
+	}
+	after, err := peak()
+	return took, after - before, err
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/provisor/provisor/examples/bench/internal/parse"
+	"github.com/provisor/provisor/examples/bench/internal/peers"
+	"github.com/provisor/provisor/examples/bench/internal/report"
+	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/client/template"
+	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// starter starts the comparison's plugin from nothing but compiled code and has it parse. stop frees what it started.
+type starter struct {
+	name  string
+	start func(context.Context) (answer *pb.ParseComplete, stop func(), err error)
+}
+
+func starts(ctx context.Context, b *bench) (_ report.Section, err error) {
+	dir, err := os.MkdirTemp(b.dir, "template")
+	if err != nil {
+		return report.Section{}, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, parse.FileName), []byte(parse.Template), 0o600); err != nil {
+		return report.Section{}, err
+	}
+	starters, free, err := b.starters(ctx, dir)
+	defer func() { err = errors.Join(err, free()) }()
+	if err != nil {
+		return report.Section{}, err
+	}
+	samples := make([]report.Samples, len(starters))
+	warm, rounds := b.pick(3, 1), b.pick(200, 3)
+	for round := range warm + rounds {
+		for i := range starters {
+			took, err := timeStart(ctx, starters[i])
+			if err != nil {
+				return report.Section{}, err
+			}
+			if round >= warm {
+				samples[i].Add(took)
+			}
+		}
+	}
+	t := report.Table{Header: append([]string{"one start and one Parse"}, append(report.SampleHeader, "to Provisor")...)}
+	for i, s := range starters {
+		t.Add(append([]string{s.name}, append(samples[i].Cells(), report.Ratio(samples[i].Median(), samples[0].Median()))...)...)
+	}
+	return report.Section{
+		Text: "The same Go code (HCL of two variables) in plugins of about the same size (11 MB), compiled before. Provisor's time is a whole session: " +
+			"the stream, its directories, an Init that extracts the template, and the Parse; the others find the template in its place. " +
+			"Ending what was started is not counted.",
+		Tables: []report.Table{t},
+	}, nil
+}
+
+// starters are all that is compared; the first is Provisor as it is by default. free is never nil.
+func (b *bench) starters(ctx context.Context, dir string) (_ []starter, free func() error, err error) {
+	var frees []func() error
+	free = func() error {
+		var errs []error
+		for _, f := range frees {
+			errs = append(errs, f())
+		}
+		return errors.Join(errs...)
+	}
+	var all []starter
+	for _, v := range startVariants {
+		v.options.Plugin = filepath.Join(b.repo, "examples", "bench", "guests", "provisor")
+		r, err := b.newRuntime(ctx, v.options)
+		if err != nil {
+			return nil, free, err
+		}
+		frees = append(frees, r.Close)
+		archive, err := template.Pack(dir, template.Options{})
+		if err != nil {
+			return nil, free, err
+		}
+		all = append(all, starter{v.name, func(ctx context.Context) (*pb.ParseComplete, func(), error) {
+			return startSession(ctx, r, archive)
+		}})
+	}
+	wasm, process := filepath.Join(b.dir, "extism.wasm"), filepath.Join(b.dir, "process")
+	if err := b.build(ctx, wasm, "extism", "-buildmode=c-shared"); err != nil {
+		return nil, free, err
+	}
+	if err := b.build(ctx, process, "process"); err != nil {
+		return nil, free, err
+	}
+	for _, v := range []struct {
+		name    string
+		timeout time.Duration
+	}{{"Extism with a timeout", time.Minute}, {"Extism without one", 0}} {
+		e, err := peers.NewExtism(ctx, wasm, dir, b.cache, v.timeout)
+		if err != nil {
+			return nil, free, err
+		}
+		frees = append(frees, func() error { return e.Close(context.WithoutCancel(ctx)) })
+		all = append(all, starter{v.name, e.Start})
+	}
+	p := peers.Process{Path: process}
+	return append(all, starter{"a process per plugin (hashicorp/go-plugin)", func(ctx context.Context) (*pb.ParseComplete, func(), error) {
+		return p.Start(ctx, dir)
+	}}), free, nil
+}
+
+// startVariants are the ways in which Provisor can start an instance.
+var startVariants = []struct {
+	name    string
+	options host.Options
+}{
+	{"Provisor", host.Options{}},
+}
+
+func timeStart(ctx context.Context, s starter) (time.Duration, error) {
+	began := time.Now()
+	answer, stop, err := s.start(ctx)
+	took := time.Since(began)
+	if err != nil {
+		return 0, err
+	}
+	stop()
+	return took, parse.Check(answer)
+}
+
+// startSession plays a session up to its Parse.
+func startSession(ctx context.Context, r *host.Runtime, archive []byte) (*pb.ParseComplete, func(), error) {
+	s := openLocal(ctx, r)
+	stop := func() { _ = s.Close() }
+	answer, err := play(ctx, s, new(pb.Config), initRequest(archive), parseRequest)
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return answer.GetParse(), stop, nil
+}
+
+// build builds one of the bench's guests: for WebAssembly where the file's name says so.
+func (b *bench) build(ctx context.Context, out, guest string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", out}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./guests/"+guest)...)
+	cmd.Dir = filepath.Join(b.repo, "examples", "bench")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if filepath.Ext(out) == ".wasm" {
+		cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the guest %s: %w\n%s", guest, err, out)
+	}
+	return nil
+}
