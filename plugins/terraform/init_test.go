@@ -207,6 +207,33 @@ func TestInitIsReused(t *testing.T) {
 	}
 }
 
+// Where init had nothing to make, it need not run again; where it made something that is not in its place, it must.
+func TestInitOfNothingIsReused(t *testing.T) {
+	cache := t.TempDir()
+	for _, c := range []struct {
+		name, template string
+		want           int
+	}{
+		{"no provider", `resource "terraform_data" "a" {}`, 1},
+		{"a module, kept elsewhere", `module "m" { source = "./m" }`, 2},
+	} {
+		ran := 0
+		for range 2 {
+			s, f := withFake(t, terraform, "1.11.4")
+			info := infoFor(terraform, "1.11.4")
+			yes, id := true, c.name
+			info.Config = &pb.Config{ExpReuseTerraformWorkspace: &yes, TemplateId: &id, TemplateVersionId: &id}
+			s.SetInfo(info)
+			s.UseCacheDir(cache)
+			f.commands["init"] = func(*guesttest.Run) int { ran++; return 0 }
+			must(t, s, s.Init(&pb.InitRequest{TemplateSourceArchive: archive(t, "main.tf", c.template)}))
+		}
+		if ran != c.want {
+			t.Errorf("%s: init ran %d times, want %d", c.name, ran, c.want)
+		}
+	}
+}
+
 func TestInitWithoutACache(t *testing.T) {
 	s, _ := withFake(t, terraform, "1.11.4")
 	info := infoFor(terraform, "1.11.4")

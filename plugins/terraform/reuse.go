@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/provisor/provisor/plugins/terraform/internal/config"
 	guest "github.com/provisor/provisor/sdk-guest"
 )
 
@@ -49,7 +50,12 @@ func (r *reuse) save() {
 		}
 	}
 	if len(made) == 0 {
-		return
+		// It may have had nothing to make, which a later session must be able to tell; or the operator has the engine keep its data
+		// elsewhere. With a provider there would be a lock file in either case.
+		if config.CallsModules(guest.WorkDir(), engineName()) || os.Mkdir(filepath.Join(guest.WorkDir(), dataDir), 0o700) != nil {
+			return
+		}
+		made = []string{dataDir}
 	}
 	if err := guest.CacheSave(r.key, made...); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -46,6 +46,7 @@ func (o *Options) version(ctx context.Context, path string) (version, error) {
 	if v, ok := remembered(file, id); ok {
 		return v, nil
 	}
+	o.Log.Debug("the engine is asked for its version", "path", path)
 	v, err := ask(ctx, path)
 	if err != nil {
 		return version{}, err

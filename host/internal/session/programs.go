@@ -55,7 +55,11 @@ func (w *work) startProgram(req *guestpb.ExecRequest) (Process, error) {
 	if err := w.notice(req.GetProgram(), granted); err != nil {
 		return nil, err
 	}
-	return w.launch(granted, c)
+	p, err := w.launch(granted, c)
+	if err == nil {
+		s.Log.Debug("a program was started", "request", w.request.kind.String(), "program", req.GetProgram(), "args", c.Args)
+	}
+	return p, err
 }
 
 // launch starts a program, unless the request is to end: whoever interrupts the programs finds it, or it does not start.

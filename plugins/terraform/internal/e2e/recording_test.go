@@ -138,7 +138,12 @@ func pack(t testing.TB, name string) []byte {
 // archive packs files, in the order name, content, name, content; after the header that lets a template use both providers.
 func archive(t testing.TB, files ...string) []byte {
 	t.Helper()
-	files = append([]string{"providers.tf", providers}, files...)
+	return bareArchive(t, append([]string{"providers.tf", providers}, files...)...)
+}
+
+// bareArchive is archive without that header.
+func bareArchive(t testing.TB, files ...string) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for i := 0; i < len(files); i += 2 {
