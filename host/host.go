@@ -22,6 +22,7 @@ import (
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/host/internal/workdir"
+	"github.com/provisor/provisor/host/internal/workdir/recovery"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
@@ -37,8 +38,14 @@ type Options struct {
 	EngineEnv []string
 	// CacheDir holds what can be made again: compiled plugins, engines, providers, what sessions keep for later ones. Empty = DefaultCacheDir.
 	CacheDir string
-	// DataDir holds what can't: the directories of running sessions. Empty = DefaultDataDir.
+	// DataDir holds what can't: the directories of running sessions, and the states that could not be delivered. Empty = DefaultDataDir.
 	DataDir string
+	// MinFree is how many bytes must be free in DataDir for an apply to begin. 0 = DefaultMinFree, negative = it begins in any case.
+	MinFree int64
+	// Ballast is how many bytes in DataDir are given up for states when the disk is full. 0 = DefaultBallast, negative = none.
+	Ballast int64
+	// MaxKept is how many bytes of undelivered states a tenant may have before its applies are refused. 0 = DefaultMaxKept, negative = any.
+	MaxKept int64
 	// ExitTimeout is how long an engine may take to end after an interrupt. 0 = 3 minutes.
 	ExitTimeout time.Duration
 	// RequestTimeout is the longest that one request may run. 0 = no limit.
@@ -72,6 +79,7 @@ type Runtime struct {
 	plugin  *plugin.Plugin
 	engine  *engine.Engine
 	workdir *workdir.Store
+	states  *recovery.Store
 	files   *filecache.Cache
 	jail    *jail.Jail
 	queue   *queue.Queue
@@ -127,7 +135,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	if err := r.findEngine(ctx); err != nil {
 		return nil, err
 	}
-	if r.workdir, err = workdir.Open(filepath.Join(o.DataDir, "sessions"), o.Log); err != nil {
+	if err := r.openDirectories(); err != nil {
 		return nil, err
 	}
 	if r.files, err = filecache.Open(filecache.Options{
@@ -213,10 +221,7 @@ func (r *Runtime) Kill() { r.kill() }
 // Close frees the runtime. Sessions must have ended.
 func (r *Runtime) Close() error {
 	r.kill()
-	var errs []error
-	if r.workdir != nil {
-		errs = append(errs, r.workdir.Close())
-	}
+	errs := []error{r.closeDirectories()}
 	if r.sandbox != nil {
 		errs = append(errs, r.sandbox.Close(context.Background()))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/host/internal/workdir"
+	"github.com/provisor/provisor/host/internal/workdir/recovery"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
@@ -30,11 +31,12 @@ func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
 			Start:   r.start,
 		}
 	}
+	id := uuid.NewString()
 	return session.Options{
-		ID:             uuid.NewString(),
+		ID:             id,
 		Tenant:         t,
 		Plugin:         r.plugin.Name,
-		Directory:      func(context.Context) (session.Directory, error) { return r.openDirectory(t) },
+		Directory:      func(context.Context) (session.Directory, error) { return r.openDirectory(t, id) },
 		Instances:      instances{r},
 		Programs:       programs,
 		Turn:           func(begun bool) (*queue.Ticket, error) { return r.queue.Ask(t.Name(), begun) },
@@ -55,18 +57,20 @@ const engineProgram = "terraform"
 type directory struct {
 	*workdir.Session
 	work, tmp *jailfs.FS
-	// keep are the files that the plugin's manifest says must not be lost.
-	keep []string
+	runtime   *Runtime
+	// record says whose states its applies make, keeper keeps those of the latest (nil = there was none).
+	record recovery.Record
+	keeper *recovery.Keeper
 	// engine are the places that the session's engine uses.
 	engine engine.Dirs
 }
 
-func (r *Runtime) openDirectory(t tenant.Tenant) (_ *directory, err error) {
+func (r *Runtime) openDirectory(t tenant.Tenant, id string) (_ *directory, err error) {
 	s, err := r.workdir.Create(t)
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{Session: s, keep: r.plugin.Manifest.GetKeepFiles()}
+	d := &directory{Session: s, runtime: r, record: r.newRecord(id, s, t)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Remove())
@@ -90,13 +94,17 @@ func (r *Runtime) openDirectory(t tenant.Tenant) (_ *directory, err error) {
 // Work is where the template lies on the host.
 func (d *directory) Work() string { return d.Session.Work }
 
-// Remove removes the directories and all that is in them.
+// Remove removes the directories and all that is in them, unless that is the only place of a state.
 func (d *directory) Remove() error {
 	var errs []error
 	for _, fs := range []*jailfs.FS{d.work, d.tmp} {
 		if fs != nil {
 			errs = append(errs, fs.Close())
 		}
+	}
+	if err := d.unsaved(); err != nil {
+		d.runtime.workdir.Abandon(d.Session, err)
+		return errors.Join(errs...)
 	}
 	return errors.Join(append(errs, d.Session.Remove())...)
 }

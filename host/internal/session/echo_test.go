@@ -119,7 +119,7 @@ func (p *place) Close(context.Context) error { return nil }
 func (p *place) Work() string { return p.work }
 
 // State implements Directory.
-func (p *place) State() []byte { return nil }
+func (p *place) Keep([]byte) (Keeper, error) { return noKeeper{}, nil }
 
 // Remove implements Directory: the next session finds it empty.
 func (p *place) Remove() error {
@@ -156,3 +156,10 @@ func script(t *testing.T, sequence []symbol) []byte {
 	}
 	return archive.Bytes()
 }
+
+// noKeeper keeps nothing.
+type noKeeper struct{}
+
+func (noKeeper) Finish() []byte       { return nil }
+func (noKeeper) Confirm([]byte) error { return nil }
+func (noKeeper) Keep(string) error    { return nil }

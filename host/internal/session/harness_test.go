@@ -32,6 +32,9 @@ type fixture struct {
 	made, closed, removed int
 	// raw are the Requests that plugins got.
 	raw [][]byte
+	// kept is what the keepers of applies were told; refusal, if not nil, is why there are none.
+	kept    []string
+	refusal error
 }
 
 func newFixture(t *testing.T, handle handler) *fixture {
@@ -96,12 +99,38 @@ type fakeDirectory struct {
 	work string
 }
 
-func (d fakeDirectory) Work() string  { return d.work }
-func (d fakeDirectory) State() []byte { b, _ := os.ReadFile(d.work + "/terraform.tfstate"); return b }
+func (d fakeDirectory) Work() string { return d.work }
+func (d fakeDirectory) Keep(request []byte) (Keeper, error) {
+	d.f.mu.Lock()
+	defer d.f.mu.Unlock()
+	if d.f.refusal != nil {
+		return nil, d.f.refusal
+	}
+	d.f.kept = append(d.f.kept, "begun")
+	return fakeKeeper(d), nil
+}
 func (d fakeDirectory) Remove() error {
 	d.f.mu.Lock()
 	defer d.f.mu.Unlock()
 	d.f.removed++
+	return nil
+}
+
+// fakeKeeper notes what it is told.
+type fakeKeeper fakeDirectory
+
+func (k fakeKeeper) Finish() []byte {
+	k.note("finished")
+	b, _ := os.ReadFile(k.work + "/terraform.tfstate")
+	return b
+}
+func (k fakeKeeper) Confirm(state []byte) error { return k.note("confirmed " + string(state)) }
+func (k fakeKeeper) Keep(why string) error      { return k.note("kept: " + why) }
+
+func (k fakeKeeper) note(what string) error {
+	k.f.mu.Lock()
+	defer k.f.mu.Unlock()
+	k.f.kept = append(k.f.kept, what)
 	return nil
 }
 

@@ -80,11 +80,20 @@ var ErrKill = errors.New("the session was killed")
 type Directory interface {
 	// Work is the absolute path on the host of what the plugin sees as /work.
 	Work() string
-	// State is the newest complete Terraform state of the session, or nil: for an ApplyComplete that the host has to write because the
-	// plugin failed.
-	State() []byte
+	// Keep begins to keep the states that an apply makes; the request, serialized, says whose they are. An error refuses the apply.
+	Keep(request []byte) (Keeper, error)
 	// Remove removes the directories and all that is in them.
 	Remove() error
+}
+
+// Keeper keeps the states of one apply, so that none is lost before the client has it. After Finish, Confirm or Keep is called once.
+type Keeper interface {
+	// Finish returns the newest complete state, or nil. The apply's programs are gone.
+	Finish() []byte
+	// Confirm says that the client has the answer, with that state.
+	Confirm(state []byte) error
+	// Keep says why nobody knows whether the client has it.
+	Keep(why string) error
 }
 
 // Instances makes instances of the session's plugin.

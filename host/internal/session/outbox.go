@@ -26,10 +26,10 @@ type outbox struct {
 // rushTime is how long a client may still take to read once the session was killed.
 const rushTime = time.Second
 
-// outgoing is a Response to send. sent, if not nil, is closed when that is over.
+// outgoing is a Response to send. sent, if not nil, is told when that is over: when the sending of the latest Response began.
 type outgoing struct {
 	b    []byte
-	sent chan struct{}
+	sent chan time.Time
 }
 
 // errUnsent: the client is gone, and the message was dropped. Why is in outbox.err.
@@ -51,20 +51,20 @@ func newOutbox(s Stream, patience time.Duration) *outbox {
 // put queues a Response; it waits while the queue is full. The bytes belong to the outbox from then on.
 func (o *outbox) put(ctx context.Context, b []byte) error { return o.enqueue(ctx, outgoing{b: b}) }
 
-// flush returns when all that was put before has been given to the stream.
-func (o *outbox) flush() error {
-	sent := make(chan struct{})
+// flush returns when all that was put before has been given to the stream, and when the last of it began to be.
+func (o *outbox) flush() (began time.Time, err error) {
+	sent := make(chan time.Time, 1)
 	if err := o.enqueue(context.Background(), outgoing{sent: sent}); err != nil {
-		return err
+		return began, err
 	}
 	select {
-	case <-sent:
+	case began = <-sent:
 	case <-o.failed:
 	}
 	if o.broken() {
-		return errUnsent
+		return began, errUnsent
 	}
-	return nil
+	return began, nil
 }
 
 // hurry gives the client little time for what is still to be sent. It waits for that.
@@ -116,12 +116,14 @@ func (o *outbox) enqueue(ctx context.Context, m outgoing) error {
 
 func (o *outbox) send() {
 	defer close(o.ended)
+	var began time.Time
 	for m := range o.queue {
 		if m.b != nil && !o.broken() {
+			began = time.Now()
 			o.sendOne(m.b)
 		}
 		if m.sent != nil {
-			close(m.sent)
+			m.sent <- began
 		}
 	}
 }

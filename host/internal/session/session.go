@@ -35,7 +35,7 @@ func Run(ctx context.Context, o Options, s Stream) error {
 	if err == io.EOF {
 		err = nil
 	}
-	ses.close()
+	ses.close(err)
 	ses.report(err, time.Since(began))
 	return err
 }
@@ -56,6 +56,8 @@ type session struct {
 
 	dir  Directory
 	inst Instance
+	// unconfirmed is the latest apply's answer, while nothing says that the client has it.
+	unconfirmed *unconfirmed
 	// engineRan is whether plan or apply has started a program.
 	engineRan bool
 
@@ -84,10 +86,11 @@ func (s *session) watchKill(ctx context.Context) (stop func()) {
 	}
 }
 
-// received is what the stream gave.
+// received is what the stream gave, and when.
 type received struct {
 	b   []byte
 	err error
+	at  time.Time
 }
 
 // receive reads the stream from a goroutine of its own, up to its first error. That goroutine ends when Recv returns after left was
@@ -98,7 +101,7 @@ func receive(s Stream, left <-chan struct{}) <-chan received {
 		for {
 			b, err := s.Recv()
 			select {
-			case in <- received{b, err}:
+			case in <- received{b, err, time.Now()}:
 			case <-left:
 				return
 			}
@@ -133,6 +136,9 @@ func (s *session) serve(ctx context.Context, in <-chan received) error {
 // take handles a message that comes while no request runs. It returns the work, if the message asks for any.
 func (s *session) take(m received) (*work, error) {
 	e, n, err := s.admit(m, false)
+	if err == nil || err == io.EOF {
+		s.confirm(e.kind, m.at)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +163,7 @@ func (s *session) perform(ctx context.Context, w *work, in <-chan received) erro
 	end := s.attend(ctx, w, in)
 	s.host.work.Store(nil)
 	if v := (*Violation)(nil); errors.As(end, &v) {
+		s.settle(w, time.Time{}, end)
 		return end
 	}
 	s.state = w.next.ok
@@ -164,7 +171,9 @@ func (s *session) perform(ctx context.Context, w *work, in <-chan received) erro
 		s.state = w.next.failed
 		s.failures++
 	}
-	if err := s.deliver(w); err != nil && (end == nil || end == io.EOF) {
+	sent, err := s.deliver(w)
+	s.settle(w, sent, err)
+	if err != nil && (end == nil || end == io.EOF) {
 		return err
 	}
 	return end
@@ -216,11 +225,10 @@ func (s *session) admit(m received, running bool) (envelope, next, error) {
 	return e, n, nil
 }
 
-// deliver sends the Complete of work that is done, and returns when it is on its way.
-func (s *session) deliver(w *work) error {
+// deliver sends the Complete of work that is done. It returns when it is on its way, and since when.
+func (s *session) deliver(w *work) (sent time.Time, err error) {
 	put := func(b []byte) error { return s.out.put(context.Background(), b) }
 	answer := w.answer
-	var err error
 	if needsUpload(w.request, answer) {
 		answer, err = upload(answer, put)
 	}
@@ -228,12 +236,12 @@ func (s *session) deliver(w *work) error {
 		err = put(answer.raw)
 	}
 	if err == nil {
-		err = s.out.flush()
+		sent, err = s.out.flush()
 	}
 	if errors.Is(err, errUnsent) {
-		return s.out.err
+		return sent, s.out.err
 	}
-	return err
+	return sent, err
 }
 
 // ended is why ctx ended.
@@ -269,8 +277,9 @@ var levels = map[string]pb.LogLevel{
 	"error": pb.LogLevel_ERROR,
 }
 
-// close frees what the session holds. No work runs any more.
-func (s *session) close() {
+// close frees what the session holds. No work runs any more; end is why it ended, or nil.
+func (s *session) close(end error) {
+	s.abandon(end)
 	s.discard()
 	if s.dir != nil {
 		if err := s.dir.Remove(); err != nil {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -33,6 +34,8 @@ type work struct {
 
 	programs programs
 	log      logBudget
+	// keeper keeps the states of an apply; nil for other requests, and for an apply that was refused.
+	keeper Keeper
 	// canceled is what the plugin sees: somebody wants it to end.
 	canceled atomic.Bool
 	stopping sync.Once
@@ -85,16 +88,25 @@ func (w *work) run() complete {
 	answer, err := w.handle()
 	close(w.handled)
 	w.programs.close()
+	var state []byte
+	if w.keeper != nil {
+		state = w.keeper.Finish()
+	}
 	// From here on stop does nothing any more; what it began is waited for.
 	w.stopping.Do(func() {})
 	w.winding.Wait()
-	if err != nil || s.FreshInstances {
+	refused := (*refusal)(nil)
+	isRefused := errors.As(err, &refused)
+	if err != nil && !isRefused || s.FreshInstances {
 		s.discard()
 	}
-	if err != nil {
-		return w.failed(err)
+	switch {
+	case isRefused:
+		return failure(w.request.kind, refused.Error(), nil)
+	case err != nil:
+		return w.failed(err, state)
 	}
-	return w.explained(answer)
+	return w.withState(w.explained(answer), state)
 }
 
 // handle runs the plugin. An error of it means that the instance is done for.
@@ -107,6 +119,9 @@ func (w *work) handle() (answer complete, err error) {
 	}()
 	inst, err := w.instance()
 	if err != nil {
+		return complete{}, err
+	}
+	if err := w.keep(); err != nil {
 		return complete{}, err
 	}
 	response, err := inst.Handle(w.ctx, w.raw)
@@ -136,18 +151,14 @@ func (w *work) instance() (Instance, error) {
 	return s.inst, nil
 }
 
-// failed is the Complete that the host writes because the plugin did not answer as it must.
-func (w *work) failed(err error) complete {
+// failed is the Complete that the host writes because the plugin did not answer as it must; an ApplyComplete has the state.
+func (w *work) failed(err error, state []byte) complete {
 	s, kind := w.session, w.request.kind
 	text := fmt.Sprintf("plugin %s: %v", s.Plugin, err)
 	if cause := context.Cause(w.ctx); cause != nil {
 		text = fmt.Sprintf("plugin %s: %s: %v", s.Plugin, kind, cause)
 	}
 	s.Log.Warn("the plugin failed", "request", kind, "error", err, "ended", context.Cause(w.ctx))
-	var state []byte
-	if kind == Apply && s.dir != nil {
-		state = s.dir.State()
-	}
 	return failure(kind, text, state)
 }
 

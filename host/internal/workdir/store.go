@@ -1,9 +1,9 @@
 // Package workdir makes and removes the directories of sessions. Several daemons may share a root: each removes what
-// dead ones left, and none touches what a living one uses.
+// dead ones left, once the states in there are safe, and none touches what a living one uses.
 //
 // A store's root holds
 //
-//	.runs/RUN.lock          locked (flock) for as long as the store of that run is open
+//	.runs/RUN.lock          locked (flock) for as long as the store of that run is open, or a process that it started holds it
 //	.runs/RUN.short         where the run keeps directories whose path must be short, if it has any
 //	TENANT/RUN-SESSION/     the directories of one session
 //
@@ -23,10 +23,12 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
 
 	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/host/internal/workdir/recovery"
 )
 
 const runsDir = ".runs"
@@ -36,18 +38,29 @@ var sessionID = regexp.MustCompile(`^([a-z2-7]{8})-[a-z2-7]{8}$`)
 
 // Store makes the directories of sessions below a root. Its methods may be called by several goroutines.
 type Store struct {
-	root string
-	run  string
-	lock *flock.Flock
-	log  *slog.Logger
+	root     string
+	run      string
+	lock     *flock.Flock
+	recovery *recovery.Store
+	log      *slog.Logger
 
-	mu    sync.Mutex
-	short string // see shortDir; empty until needed
+	stop     chan struct{}
+	sweeping sync.WaitGroup
+	// stays are the directories that a sweep could not remove, and why. It belongs to whoever sweeps.
+	stays map[string]string
+
+	mu sync.Mutex
+	// abandoned are the sessions of this run that have ended, and whose directories hold a state that is nowhere else.
+	abandoned map[string]bool
+	short     string // see shortDir; empty until needed
 }
 
-// Open opens the store below root, which is made (0700) where it is missing, and removes what dead daemons left there.
-// What can't be removed is logged and left for the next time.
-func Open(root string, log *slog.Logger) (*Store, error) {
+// sweepEvery is how often a store looks again for runs that have ended: the processes of a dead daemon may take their time.
+const sweepEvery = 30 * time.Second
+
+// Open opens the store below root, which is made (0700) where it is missing, and removes what dead daemons left there, once the states in
+// it are in the recovery store. It does so again from time to time, as long as it is open. What can't be removed is logged, and stays.
+func Open(root string, states *recovery.Store, log *slog.Logger) (*Store, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, fmt.Errorf("open session directories: %w", err)
@@ -58,11 +71,15 @@ func Open(root string, log *slog.Logger) (*Store, error) {
 	if err := checkPrivate(root); err != nil {
 		return nil, fmt.Errorf("open session directories: %w", err)
 	}
-	s := &Store{root: root, log: log}
+	s := &Store{
+		root: root, recovery: states, log: log,
+		stop: make(chan struct{}), stays: make(map[string]string), abandoned: make(map[string]bool),
+	}
 	if err := s.begin(); err != nil {
 		return nil, fmt.Errorf("open session directories: %w", err)
 	}
 	s.sweep()
+	s.sweeping.Go(s.sweepAgain)
 	return s, nil
 }
 
@@ -73,7 +90,8 @@ func (s *Store) begin() error {
 		run := randomName()
 		path := s.runFile(run, ".lock")
 		lock := flock.New(path, flock.SetPermissions(0o600))
-		held, err := lock.TryLock()
+		// Shared with those who Hold it; a sweep wants it for itself.
+		held, err := lock.TryRLock()
 		if err != nil {
 			return fmt.Errorf("lock %s: %w", path, err)
 		}
@@ -105,6 +123,8 @@ func (s *Store) Create(t tenant.Tenant) (*Session, error) {
 
 // Close lets go of the store. Sessions that were not removed are left to the next sweep.
 func (s *Store) Close() error {
+	close(s.stop)
+	s.sweeping.Wait()
 	var errs []error
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,6 +143,27 @@ func (s *Store) Close() error {
 		return fmt.Errorf("close session directories: %w", err)
 	}
 	return nil
+}
+
+// Alive says whether somebody is at work on the session that has the ID.
+func (s *Store) Alive(id string) bool {
+	match := sessionID.FindStringSubmatch(id)
+	if match == nil {
+		return false
+	}
+	dead := false
+	if match[1] != s.run {
+		s.ifDead(match[1], func() { dead = true })
+	}
+	return !dead
+}
+
+// Abandon leaves the directories of a session that has ended, which hold a state that could not be copied, to the next sweep that can.
+func (s *Store) Abandon(session *Session, why error) {
+	s.log.Error("a session's directories stay, since a state in there could not be saved", "directory", session.Root, "error", why)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abandoned[session.ID] = true
 }
 
 func (s *Store) runFile(run, suffix string) string {

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/host/internal/workdir/recovery"
 )
 
 // TestMain is also the daemon that the tests kill: with a root in its environment, it opens a store, makes a session with
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 func daemon(root string) error {
-	s, err := Open(root, slog.New(slog.DiscardHandler))
+	s, err := Open(root, states(root), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -51,12 +52,21 @@ func daemon(root string) error {
 	return err
 }
 
+// states opens a recovery store beside the root of session directories.
+func states(root string) *recovery.Store {
+	s, err := recovery.Open(recovery.Options{Dir: root + "-recovery"})
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 func dirs(s *Session) []string { return []string{s.Work, s.Tmp, s.Home, s.EngineTmp} }
 
 func open(t *testing.T, root string) (*Store, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
-	s, err := Open(root, slog.New(slog.NewTextHandler(&log, nil)))
+	s, err := Open(root, states(root), slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +149,7 @@ func TestOpenRefusesWhatEverybodyWrites(t *testing.T) {
 	if err := os.Chmod(root, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(root, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "writable by everybody") {
+	if _, err := Open(root, states(root), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "writable by everybody") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -225,7 +235,7 @@ func TestSweepDistrustsItsHints(t *testing.T) {
 
 func TestCloseLeavesNothing(t *testing.T) {
 	root := filepath.Join(t.TempDir(), strings.Repeat("long", 20))
-	s, err := Open(root, slog.New(slog.DiscardHandler))
+	s, err := Open(root, states(root), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +282,7 @@ func TestStoresShareARoot(t *testing.T) {
 }
 
 func useStore(root string) error {
-	s, err := Open(root, slog.New(slog.DiscardHandler))
+	s, err := Open(root, states(root), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -6,25 +6,38 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 
 	"github.com/provisor/provisor/host/internal/tenant"
 )
 
+// sweepAgain sweeps from time to time, until the store is closed.
+func (s *Store) sweepAgain() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.sweep()
+		case <-s.stop:
+			return
+		}
+	}
+}
+
 // sweep removes what runs left whose lock nobody holds.
 func (s *Store) sweep() {
 	removed := 0
 	for _, dir := range s.sessionDirs() {
-		run := sessionID.FindStringSubmatch(filepath.Base(dir))[1]
-		s.ifDead(run, func() {
-			if err := removeTree(dir); err != nil {
-				s.log.Warn("a dead daemon's session directory stays", "directory", dir, "error", err)
-				return
+		s.ifOver(filepath.Base(dir), func() {
+			if s.clear(dir) {
+				removed++
 			}
-			removed++
 		})
 	}
+	s.settle()
 	for _, name := range s.deadFiles() {
 		run, _, _ := strings.Cut(name, ".")
 		s.ifDead(run, func() { s.forget(run) })
@@ -34,7 +47,57 @@ func (s *Store) sweep() {
 	}
 }
 
-// sessionDirs lists the directories of other runs' sessions.
+// clear removes a session's directories, once its states are in the recovery store.
+func (s *Store) clear(dir string) bool {
+	err := s.recovery.Rescue(filepath.Base(dir), filepath.Join(dir, "work"))
+	if err == nil {
+		err = removeTree(dir)
+	}
+	if err == nil {
+		delete(s.stays, dir)
+		return true
+	}
+	if text := err.Error(); s.stays[dir] != text { // said once
+		s.stays[dir] = text
+		s.log.Warn("a dead session's directory stays", "directory", dir, "error", err)
+	}
+	return false
+}
+
+// settle settles the records of sessions that are over and have no directory.
+func (s *Store) settle() {
+	ids, err := s.recovery.Unsettled()
+	if err != nil {
+		s.log.Warn("can't look for states that dead daemons left", "error", err)
+	}
+	for _, id := range ids {
+		if found, err := filepath.Glob(filepath.Join(s.root, "*", id)); !sessionID.MatchString(id) || err != nil || len(found) > 0 {
+			continue
+		}
+		s.ifOver(id, func() {
+			if err := s.recovery.Rescue(id, filepath.Join(s.root, "gone", "work")); err != nil {
+				s.log.Warn("can't settle a recovery record", "error", err)
+			}
+		})
+	}
+}
+
+// ifOver calls f if the session that has the ID is over.
+func (s *Store) ifOver(id string, f func()) {
+	run := sessionID.FindStringSubmatch(id)[1]
+	if run != s.run {
+		s.ifDead(run, f)
+		return
+	}
+	s.mu.Lock()
+	over := s.abandoned[id]
+	s.mu.Unlock()
+	if over {
+		f()
+	}
+}
+
+// sessionDirs lists the directories of sessions.
 func (s *Store) sessionDirs() []string {
 	var dirs []string
 	for _, t := range s.list(s.root) {
@@ -42,8 +105,7 @@ func (s *Store) sessionDirs() []string {
 			continue
 		}
 		for _, d := range s.list(filepath.Join(s.root, t.Name())) {
-			match := sessionID.FindStringSubmatch(d.Name())
-			if match != nil && match[1] != s.run && d.IsDir() {
+			if sessionID.MatchString(d.Name()) && d.IsDir() {
 				dirs = append(dirs, filepath.Join(s.root, t.Name(), d.Name()))
 			}
 		}

@@ -1,0 +1,27 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/windows"
+)
+
+// freeBytes is how much this user may still write to the directory's file system.
+func freeBytes(dir string) (int64, error) {
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	if err := windows.GetDiskFreeSpaceEx(name, &free, nil, nil); err != nil {
+		return 0, fmt.Errorf("look at the file system of %s: %w", dir, err)
+	}
+	return int64(min(free, math.MaxInt64)), nil
+}
+
+// isFull says whether an error means that the disk is full.
+func isFull(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
+}
