@@ -111,6 +111,7 @@ func DefaultDataDir() (string, error) {
 
 // New returns a runtime: the plugin is loaded and checked, the engine found, and what a dead daemon left is removed.
 func New(ctx context.Context, o Options) (_ *Runtime, err error) {
+	quiet := o.Log == nil
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
@@ -137,6 +138,9 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	}
 	if err := r.openDirectories(); err != nil {
 		return nil, err
+	}
+	if n := r.states.Rescued(); n > 0 && quiet {
+		fmt.Fprintf(o.Progress, "states of applies that were cut short and are kept: %d. See provisor recover list\n", n)
 	}
 	if r.files, err = filecache.Open(filecache.Options{
 		Dir: filepath.Join(o.CacheDir, "files"), LinkTargets: r.engine.Mirrors(), Log: o.Log,

@@ -23,18 +23,24 @@ const (
 	DefaultMaxKept = 1 << 30
 )
 
+// SessionsDir and RecoveryDir are where a data directory has the directories of sessions, and the states that were not delivered.
+func SessionsDir(dataDir string) string { return filepath.Join(dataDir, "sessions") }
+
+// RecoveryDir: see SessionsDir.
+func RecoveryDir(dataDir string) string { return filepath.Join(dataDir, "recovery") }
+
 // openDirectories opens the stores of session directories and of states below the data directory. What dead daemons left is swept, and the
 // states in it are kept.
 func (r *Runtime) openDirectories() (err error) {
 	o := r.options
 	if r.states, err = recovery.Open(recovery.Options{
-		Dir:     filepath.Join(o.DataDir, "recovery"),
+		Dir:     RecoveryDir(o.DataDir),
 		MinFree: orDefault(o.MinFree, DefaultMinFree), Ballast: orDefault(o.Ballast, DefaultBallast), MaxKept: orDefault(o.MaxKept, DefaultMaxKept),
 		Log: o.Log,
 	}); err != nil {
 		return err
 	}
-	r.workdir, err = workdir.Open(filepath.Join(o.DataDir, "sessions"), r.states, o.Log)
+	r.workdir, err = workdir.Open(SessionsDir(o.DataDir), r.states, o.Log)
 	return err
 }
 

@@ -26,6 +26,8 @@ type runner struct {
 	session *client.Session
 	state   *statefile.File
 	answers answers
+	// lost is true when a state came and could be written nowhere.
+	lost bool
 	// quiet leaves what the steps brought to the command.
 	quiet bool
 }
@@ -90,7 +92,7 @@ func (r *runner) run(ctx context.Context, open func() (*connection, error)) (err
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, connection.close()) }()
+	defer func() { err = errors.Join(err, connection.close(!r.lost)) }()
 	r.session = connection.session
 	if err := r.session.Configure(&pb.Config{ProvisionerLogLevel: r.logLevel}); err != nil {
 		// A session that has ended says why to who receives.
@@ -156,6 +158,9 @@ func (r *runner) do(ctx context.Context, s step, request *pb.Request) error {
 	response, err := r.session.Do(ctx, request, r.printer.Log)
 	if err != nil {
 		r.printer.Done("the session broke off")
+		if s == stepApply {
+			err = errors.Join(err, errors.New(whereStatesAre))
+		}
 		return err
 	}
 	r.answers.add(s, response)
@@ -173,6 +178,9 @@ func (r *runner) do(ctx context.Context, s step, request *pb.Request) error {
 	return nil
 }
 
+// whereStatesAre says what to do where an apply's state did not come.
+const whereStatesAre = "the state that the apply has left is kept where it ran: see provisor recover list, on that machine"
+
 // keep writes the state, into another place where its own can't be written: it is the only record of what there is.
 func (r *runner) keep(state []byte) error {
 	err := r.state.Write(state)
@@ -181,7 +189,8 @@ func (r *runner) keep(state []byte) error {
 	}
 	rescued, rescueErr := statefile.Rescue(state)
 	if rescueErr != nil {
-		return errors.Join(err, rescueErr)
+		r.lost = true
+		return errors.Join(err, rescueErr, errors.New(whereStatesAre))
 	}
 	return fmt.Errorf("%w; the new state is in %s: move it to %s", err, rescued, r.state.Path())
 }

@@ -25,14 +25,20 @@ func runtimeFlags() []cli.Flag {
 		limitFlag(),
 		&cli.StringSliceFlag{Name: "jail-require", Category: categoryRuntime, Usage: "run no engine without the `LAYER` of the jail; may be repeated. Layers: " + layerNames()},
 		&cli.StringSliceFlag{Name: "jail-disable", Category: categoryRuntime, Usage: "leave the `LAYER` out of the jail around engines; may be repeated"},
-		&cli.StringFlag{Name: "data-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_DATA_DIR"}, Usage: "keep the directories of running sessions in `DIR` (default: provisor in the user's state directory)"},
+		&cli.StringFlag{Name: "data-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_DATA_DIR"}, Usage: "keep the directories of running sessions, and the states that could not be delivered, in `DIR` (default: provisor in the user's state directory)"},
 	}
 }
 
 func runtimeOptions(c *cli.Context) host.Options {
-	// What is wrong with the limits, the flag's own action has said.
+	// What is wrong with these, the flags' own actions have said.
 	limits, _ := parseLimits(c)
+	minFree, _ := parseSize(c, "min-free")
+	ballast, _ := parseSize(c, "ballast")
+	maxKept, _ := parseSize(c, "max-kept")
 	return host.Options{
+		MinFree:   minFree,
+		Ballast:   ballast,
+		MaxKept:   maxKept,
 		Limits:    limits,
 		Jail:      jailOptions(c),
 		Plugin:    c.String("plugin"),
@@ -60,13 +66,14 @@ func serverFlags() []cli.Flag {
 // connection is a session and what has to be closed after it.
 type connection struct {
 	session *client.Session
-	close   func() error
+	// close ends the session. A half-close confirms that the answers are where they belong: without, it hangs up, and a state is kept.
+	close func(confirmed bool) error
 }
 
 // connect opens a session with the daemon that the flags name, or with a runtime in this process.
 func connect(c *cli.Context, signals *signals) (*connection, error) {
 	if address := c.String("server"); address != "" {
-		for _, name := range []string{"plugin", "engine", "mirror", "data-dir"} {
+		for _, name := range []string{"plugin", "engine", "mirror", "data-dir", "min-free", "ballast", "max-kept"} {
 			if c.IsSet(name) {
 				return nil, usagef("--%s is for a runtime of this command's own; with --server, the daemon has its own", name)
 			}
@@ -94,7 +101,7 @@ func connectRemote(c *cli.Context, signals *signals, address string) (*connectio
 	}
 	ctx, hangUp := context.WithCancel(context.Background())
 	stop := onKill(signals, func(over <-chan struct{}) {
-		fmt.Fprintln(os.Stderr, "provisor: the daemon is canceling; its answer brings the state. Interrupt once more to hang up without it.")
+		fmt.Fprintln(os.Stderr, "provisor: the daemon is canceling; its answer brings the state. Interrupt once more to hang up: the daemon keeps the state then (provisor recover list, there).")
 		select {
 		case <-signals.giveUp:
 			hangUp()
@@ -106,8 +113,12 @@ func connectRemote(c *cli.Context, signals *signals, address string) (*connectio
 		stop()
 		return nil, errors.Join(err, daemon.Close())
 	}
-	return &connection{session: s, close: func() error {
-		err := goodbye(s, hangUp)
+	return &connection{session: s, close: func(confirmed bool) error {
+		var err error
+		if confirmed {
+			err = goodbye(s, hangUp)
+		}
+		hangUp()
 		stop()
 		return errors.Join(err, daemon.Close())
 	}}, nil
@@ -140,7 +151,12 @@ func connectLocal(o host.Options, signals *signals) (*connection, error) {
 	local := client.InProcess(ctx, func(ctx context.Context, s client.Stream) error {
 		return runtime.Session(ctx, host.DefaultTenant, s)
 	})
-	return &connection{session: client.NewSession(local), close: func() error {
+	session := client.NewSession(local)
+	return &connection{session: session, close: func(confirmed bool) error {
+		if confirmed {
+			// What it has to say, Close says too.
+			_ = goodbye(session, func() { _ = local.Close() })
+		}
 		err := local.Close()
 		stop()
 		end(nil)

@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"code":      codeCommand,
 			"certs":     certsCommand,
 			"listening": listeningCommand,
+			"record":    recordCommand,
 		},
 	})
 }
@@ -149,6 +150,20 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	waitFor(ts, args[0]+" did not appear", func() bool {
 		_, err := os.Stat(ts.MkAbs(args[0]))
 		return err == nil
+	})
+}
+
+// recordCommand is "record STATUS NAME": waits until there is one recovery record, with that status, and puts its ID into $NAME.
+func recordCommand(ts *testscript.TestScript, neg bool, args []string) {
+	waitFor(ts, "there is no such record", func() bool {
+		ts.Check(ts.Exec("provisor", "recover", "list", "--json"))
+		var records []struct{ ID, Status string }
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &records))
+		if len(records) != 1 || records[0].Status != args[0] {
+			return false
+		}
+		ts.Setenv(args[1], records[0].ID)
+		return true
 	})
 }
 

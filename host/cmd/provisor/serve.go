@@ -22,7 +22,7 @@ func serveCommand(signals *signals) *cli.Command {
 			"A token file has in each line the SHA-256 of a token in hexadecimal:\n" +
 			"    openssl rand -hex 32 | tee token | tr -d '\\n' | sha256sum > tokens\n\n" +
 			"SIGTERM or an interrupt drains: no new sessions are taken, and running ones may finish within --drain-timeout. A second one ends them.",
-		Flags: append(runtimeFlags(),
+		Flags: append(append(runtimeFlags(), stateFlags(daemonMinFree, daemonBallast)...),
 			&cli.StringFlag{Name: "listen", Category: categoryServer, Usage: "listen on `ADDR`, unix:PATH or HOST:PORT (default: a socket in the user's runtime directory)"},
 			&cli.StringFlag{Name: "token-file", Category: categoryServer, Usage: "take the bearer tokens whose hashes are in `FILE`"},
 			&cli.StringFlag{Name: "tls-cert", Category: categoryServer, Usage: "the server's certificate, in `FILE`"},
@@ -43,6 +43,12 @@ func serveCommand(signals *signals) *cli.Command {
 		Action: func(c *cli.Context) error { return serve(c, signals) },
 	}
 }
+
+// What a daemon wants of the disk, in bytes: it serves many sessions at once.
+const (
+	daemonMinFree = 256 << 20
+	daemonBallast = 64 << 20
+)
 
 func serve(c *cli.Context, signals *signals) (err error) {
 	if c.Args().Present() {

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/provisor/provisor/host"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -80,6 +81,7 @@ func workFlags(w workflow) []cli.Flag {
 	}
 	flags = append(flags, templateFlags()...)
 	if w.applies() {
+		flags = append(flags, stateFlags(host.DefaultMinFree, host.DefaultBallast)...)
 		flags = append(flags, &cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Category: categoryTemplate, Usage: "don't ask before anything is changed"})
 	}
 	return flags

@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fsnotify/fsnotify"
 
@@ -46,6 +47,8 @@ type Options struct {
 type Store struct {
 	o      Options
 	reader reader
+	// rescued counts records: see Rescued.
+	rescued atomic.Int32
 	// space is held while the ballast is made or given up.
 	space sync.Mutex
 

@@ -59,8 +59,14 @@ func (s *Store) rescue(dir, work string) error {
 	if err := k.Keep(cmp.Or(r.Why, whyDied)); err != nil {
 		return err
 	}
+	if !isGone(dir) {
+		s.rescued.Add(1)
+	}
 	return k.Unsaved()
 }
+
+// Rescued is how many records Rescue has settled so far, of those that have a state.
+func (s *Store) Rescued() int { return int(s.rescued.Load()) }
 
 // resume goes on from the states (the newest first) that another process has copied.
 func (k *Keeper) resume(states []*State) {
