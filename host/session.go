@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/google/uuid"
 
@@ -136,9 +137,14 @@ func (h instanceHost) Start(req *guestpb.ExecRequest) (sandbox.Process, error) {
 // start runs one of the session's programs, with the engine's environment around the plugin's share.
 func (r *Runtime) start(d session.Directory, c session.Command) (session.Process, error) {
 	dir := d.(*directory)
+	held, err := r.workdir.Hold()
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
 	p, err := exec.Start(exec.Program{
 		Path: r.engine.Path, Args: c.Args, Env: r.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
-		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: r.programJail(),
+		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: r.programJail(), Holds: []*os.File{held},
 	})
 	if err != nil {
 		return nil, err

@@ -2,5 +2,5 @@ package workdir
 
 import "os"
 
-// Hold returns nothing: a job object ends a program's processes with this one.
-func (s *Store) Hold() (*os.File, error) { return nil, nil }
+// Hold returns a file that holds nothing: a job object ends a program's processes with this one.
+func (s *Store) Hold() (*os.File, error) { return os.Open(os.DevNull) }
