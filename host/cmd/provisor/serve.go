@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/access"
 	"github.com/provisor/provisor/host/internal/server"
+	"github.com/provisor/provisor/host/internal/tenant"
 )
 
 func serveCommand(signals *signals) *cli.Command {
@@ -68,6 +71,10 @@ func serve(c *cli.Context, signals *signals) (err error) {
 			return err
 		}
 	}
+	listening, err := serverOptions(c, log)
+	if err != nil {
+		return err
+	}
 	runtime, err := host.New(signals.context, options)
 	if err != nil {
 		return err
@@ -77,13 +84,7 @@ func serve(c *cli.Context, signals *signals) (err error) {
 			err = closeErr
 		}
 	}()
-	s, err := server.Listen(server.Options{
-		Listen: c.String("listen"), TokenFile: c.String("token-file"),
-		TLSCert: c.String("tls-cert"), TLSKey: c.String("tls-key"), ClientCA: c.String("client-ca"), Insecure: c.Bool("insecure"),
-		MaxMessage: c.Int("max-message"), Keepalive: c.Duration("keepalive"),
-		StreamsPerConnection: uint32(c.Uint("max-streams-per-connection")), Streams: c.Int("max-streams"),
-		DrainTimeout: c.Duration("drain-timeout"), Log: log,
-	}, runtime.Session)
+	s, err := server.Listen(listening, runtime.Session)
 	if err != nil {
 		return usagef("%w", err)
 	}
@@ -92,8 +93,33 @@ func serve(c *cli.Context, signals *signals) (err error) {
 		s.Close()
 	})
 	defer stop()
-	log.Info("ready", "listen", s.Address(), "version", version())
+	log.Info("ready", "listen", strings.Join(s.Addresses(), " "), "version", version())
 	return s.Serve(signals.context)
+}
+
+// serverOptions are what the flags say of the one address that there is without a configuration.
+func serverOptions(c *cli.Context, log *slog.Logger) (server.Options, error) {
+	l := server.Listener{
+		Address: c.String("listen"), TLSCert: c.String("tls-cert"), TLSKey: c.String("tls-key"), ClientCA: c.String("client-ca"),
+		Insecure: c.Bool("insecure"), Anonymous: tenant.Default,
+	}
+	o := server.Options{
+		MaxMessage: c.Int("max-message"), Keepalive: c.Duration("keepalive"),
+		StreamsPerConnection: uint32(c.Uint("max-streams-per-connection")), Streams: c.Int("max-streams"),
+		DrainTimeout: c.Duration("drain-timeout"), Log: log,
+	}
+	if file := c.String("token-file"); file != "" {
+		tokens, err := access.ReadTokens(file, tenant.Default)
+		if err == nil {
+			o.Access, err = access.New(tokens)
+		}
+		if err != nil {
+			return o, usagef("--token-file: %w", err)
+		}
+		l.Anonymous = tenant.Tenant{}
+	}
+	o.Listeners = []server.Listener{l}
+	return o, nil
 }
 
 func newLog(format, level string) (*slog.Logger, error) {

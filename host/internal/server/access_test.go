@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/access"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -29,8 +30,13 @@ func tellTenant(_ context.Context, tn tenant.Tenant, s session.Stream) error {
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	tokens := tokenFile(t, map[string]string{"alpha": "a-team", "plain": ""})
+	tokens := known(t, map[string]string{"alpha": "a-team", "plain": "default"})
+	byName := newAccess(t, access.Credential{Tenant: parseTenant(t, "a-team"), Subject: "CN=client"})
 	tcp := "127.0.0.1:0"
+	tls := Listener{Address: tcp, TLSCert: p.Cert, TLSKey: p.Key}
+	mutual := Listener{Address: tcp, TLSCert: p.Cert, TLSKey: p.Key, ClientCA: p.CA}
+	optional := Listener{Address: tcp, TLSCert: p.Cert, TLSKey: p.Key, ClientCA: p.CA, CertificateOptional: true}
+	withCert := client.Options{CA: p.CA, Cert: p.ClientCert, Key: p.ClientKey}
 	for _, tt := range []struct {
 		name   string
 		server Options
@@ -39,17 +45,25 @@ func TestAccess(t *testing.T) {
 		tenant string
 	}{
 		{"socket", Options{}, client.Options{}, codes.OK, "default"},
-		{"socket with a token", Options{TokenFile: tokens}, client.Options{Token: "alpha"}, codes.OK, "a-team"},
-		{"socket without its token", Options{TokenFile: tokens}, client.Options{}, codes.Unauthenticated, ""},
-		{"insecure", Options{Listen: tcp, Insecure: true}, client.Options{Insecure: true}, codes.OK, "default"},
-		{"token", Options{Listen: tcp, TokenFile: tokens}, client.Options{Insecure: true, Token: "plain"}, codes.OK, "default"},
-		{"wrong token", Options{Listen: tcp, TokenFile: tokens}, client.Options{Insecure: true, Token: "plainer"}, codes.Unauthenticated, ""},
-		{"token and TLS", Options{Listen: tcp, TokenFile: tokens, TLSCert: p.Cert, TLSKey: p.Key}, client.Options{CA: p.CA, Token: "alpha"}, codes.OK, "a-team"},
-		{"no token and TLS", Options{Listen: tcp, TokenFile: tokens, TLSCert: p.Cert, TLSKey: p.Key}, client.Options{CA: p.CA}, codes.Unauthenticated, ""},
-		{"certificate", Options{Listen: tcp, ClientCA: p.CA, TLSCert: p.Cert, TLSKey: p.Key}, client.Options{CA: p.CA, Cert: p.ClientCert, Key: p.ClientKey}, codes.OK, "default"},
-		{"no certificate", Options{Listen: tcp, ClientCA: p.CA, TLSCert: p.Cert, TLSKey: p.Key}, client.Options{CA: p.CA}, codes.Unavailable, ""},
-		{"unknown server", Options{Listen: tcp, Insecure: true, TLSCert: p.Cert, TLSKey: p.Key}, client.Options{}, codes.Unavailable, ""},
-		{"no TLS", Options{Listen: tcp, Insecure: true, TLSCert: p.Cert, TLSKey: p.Key}, client.Options{Insecure: true}, codes.Unavailable, ""},
+		{"socket with a token", Options{Access: tokens}, client.Options{Token: "alpha"}, codes.OK, "a-team"},
+		{"socket with a wrong token", Options{Access: tokens}, client.Options{Token: "beta"}, codes.Unauthenticated, ""},
+		{"socket with a token that nobody has", Options{}, client.Options{Token: "alpha"}, codes.Unauthenticated, ""},
+		{"anonymous", Options{Listeners: []Listener{{Anonymous: parseTenant(t, "guests")}}, Access: tokens}, client.Options{}, codes.OK, "guests"},
+		{"socket without its token", Options{Listeners: []Listener{{}}, Access: tokens}, client.Options{}, codes.Unauthenticated, ""},
+		{"insecure", Options{Listeners: []Listener{{Address: tcp, Insecure: true, Anonymous: tenant.Default}}}, client.Options{Insecure: true}, codes.OK, "default"},
+		{"token", Options{Listeners: []Listener{{Address: tcp}}, Access: tokens}, client.Options{Insecure: true, Token: "plain"}, codes.OK, "default"},
+		{"wrong token", Options{Listeners: []Listener{{Address: tcp}}, Access: tokens}, client.Options{Insecure: true, Token: "plainer"}, codes.Unauthenticated, ""},
+		{"token and TLS", Options{Listeners: []Listener{tls}, Access: tokens}, client.Options{CA: p.CA, Token: "alpha"}, codes.OK, "a-team"},
+		{"no token and TLS", Options{Listeners: []Listener{tls}, Access: tokens}, client.Options{CA: p.CA}, codes.Unauthenticated, ""},
+		{"certificate", Options{Listeners: []Listener{mutual}, Access: byName}, withCert, codes.OK, "a-team"},
+		{"certificate of nobody", Options{Listeners: []Listener{mutual}, Access: tokens}, withCert, codes.Unauthenticated, ""},
+		{"certificate and token", Options{Listeners: []Listener{mutual}, Access: tokens}, client.Options{CA: p.CA, Cert: p.ClientCert, Key: p.ClientKey, Token: "alpha"}, codes.OK, "a-team"},
+		{"certificate of anybody", Options{Listeners: []Listener{{Address: tcp, TLSCert: p.Cert, TLSKey: p.Key, ClientCA: p.CA, Anonymous: tenant.Default}}}, withCert, codes.OK, "default"},
+		{"no certificate", Options{Listeners: []Listener{mutual}, Access: byName}, client.Options{CA: p.CA}, codes.Unavailable, ""},
+		{"certificate where none is needed", Options{Listeners: []Listener{optional}, Access: byName}, withCert, codes.OK, "a-team"},
+		{"neither certificate nor token", Options{Listeners: []Listener{optional}, Access: byName}, client.Options{CA: p.CA}, codes.Unauthenticated, ""},
+		{"unknown server", Options{Listeners: []Listener{tls}, Access: tokens}, client.Options{Token: "alpha"}, codes.Unavailable, ""},
+		{"no TLS", Options{Listeners: []Listener{tls}, Access: tokens}, client.Options{Insecure: true, Token: "alpha"}, codes.Unavailable, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -77,21 +91,26 @@ func TestAccess(t *testing.T) {
 func TestBadOptions(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	tcp := "127.0.0.1:0"
+	byName := newAccess(t, access.Credential{Tenant: tenant.Default, Subject: "CN=client"})
+	of := func(listeners ...Listener) Options { return Options{Listeners: listeners} }
+	tcp, socket := "127.0.0.1:0", filepath.Join(socketDir(t), "s")
 	for _, tt := range []struct {
 		name    string
 		options Options
 		want    string
 	}{
-		{"open to all", Options{Listen: tcp}, "give a token file"},
-		{"TLS lets everybody in", Options{Listen: tcp, TLSCert: p.Cert, TLSKey: p.Key}, "give a token file"},
-		{"certificate without key", Options{TLSCert: p.Cert}, "give both"},
-		{"client CA without TLS", Options{Listen: tcp, ClientCA: p.CA}, "certificate and key itself"},
-		{"key of another", Options{Listen: tcp, Insecure: true, TLSCert: p.Cert, TLSKey: p.ClientKey}, "read the TLS certificate"},
-		{"CA that is none", Options{Listen: tcp, ClientCA: p.Key, TLSCert: p.Cert, TLSKey: p.Key}, "no certificate in PEM form"},
-		{"a limit below 0", Options{Listen: tcp, Insecure: true, MaxMessage: -1}, "below 0"},
-		{"no token file", Options{Listen: tcp, TokenFile: "/does/not/exist"}, "read the tokens"},
-		{"no address", Options{Listen: "nowhere"}, "want unix:PATH or HOST:PORT"},
+		{"open to all", of(Listener{Address: tcp, Anonymous: tenant.Default}), "give a token file"},
+		{"TLS lets everybody in", of(Listener{Address: tcp, TLSCert: p.Cert, TLSKey: p.Key, Anonymous: tenant.Default}), "give a token file"},
+		{"a certificate that need not be", of(Listener{Address: tcp, TLSCert: p.Cert, TLSKey: p.Key, ClientCA: p.CA, CertificateOptional: true, Anonymous: tenant.Default}), "give a token file"},
+		{"nobody is known", of(Listener{Address: tcp, TLSCert: p.Cert, TLSKey: p.Key}), "nobody could open a session"},
+		{"nobody asks for certificates", Options{Listeners: []Listener{{Address: tcp, TLSCert: p.Cert, TLSKey: p.Key}}, Access: byName}, "nobody could open a session"},
+		{"certificate without key", of(Listener{TLSCert: p.Cert}), "give both"},
+		{"client CA without TLS", of(Listener{Address: tcp, ClientCA: p.CA}), "certificate and key itself"},
+		{"key of another", of(Listener{Address: tcp, Insecure: true, Anonymous: tenant.Default, TLSCert: p.Cert, TLSKey: p.ClientKey}), "read the TLS certificate"},
+		{"CA that is none", of(Listener{Address: tcp, Anonymous: tenant.Default, ClientCA: p.Key, TLSCert: p.Cert, TLSKey: p.Key}), "no certificate in PEM form"},
+		{"a limit below 0", Options{MaxMessage: -1}, "below 0"},
+		{"no address", of(Listener{Address: "nowhere"}), "want unix:PATH or HOST:PORT"},
+		{"an address twice", of(Listener{Address: socket, Anonymous: tenant.Default}, Listener{Address: socket, Anonymous: tenant.Default}), "listed twice"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			srv, err := Listen(tt.options, echo)
@@ -110,7 +129,7 @@ func TestSocket(t *testing.T) {
 	t.Parallel()
 	open := func(t *testing.T, path string) error {
 		t.Helper()
-		srv, err := Listen(Options{Listen: "unix:" + path}, echo)
+		srv, err := Listen(Options{Listeners: []Listener{{Address: "unix:" + path, Anonymous: tenant.Default}}}, echo)
 		if err != nil {
 			return err
 		}
@@ -159,7 +178,7 @@ func TestSocket(t *testing.T) {
 	})
 	t.Run("in use by a daemon", func(t *testing.T) {
 		path := filepath.Join(socketDir(t), "s")
-		start(t, Options{Listen: path}, echo)
+		start(t, Options{Listeners: []Listener{{Address: path, Anonymous: tenant.Default}}}, echo)
 		wantError(t, open(t, path), "another daemon listens there")
 	})
 	t.Run("in use by a stranger", func(t *testing.T) {
@@ -188,68 +207,5 @@ func TestSocket(t *testing.T) {
 	})
 	t.Run("a long path", func(t *testing.T) {
 		wantError(t, open(t, filepath.Join(socketDir(t), strings.Repeat("x", 120))), "about 100 bytes")
-	})
-}
-
-func TestTokens(t *testing.T) {
-	t.Parallel()
-	const hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b" // of "secret"
-	for _, tt := range []struct {
-		name, file, want string
-	}{
-		{"one", hash, ""},
-		{"as sha256sum writes it", hash + "  -\n", ""},
-		{"upper case", strings.ToUpper(hash), ""},
-		{"comments and blanks", "# ours\n\n  " + hash + " team  \r\n", ""},
-		{"empty", "", "no token"},
-		{"only comments", "# none\n", "no token"},
-		{"the token itself", "secret", "line 1: want the SHA-256"},
-		{"too short", hash[:62], "want the SHA-256"},
-		{"too long", hash + "00", "want the SHA-256"},
-		{"odd", hash + "0", "want the SHA-256"},
-		{"not hexadecimal", "z" + hash[1:], "want the SHA-256"},
-		{"bad tenant", "\n" + hash + " ../x", "line 2: tenant name"},
-		{"too many words", hash + " a b", "3 words"},
-		{"the empty token", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "empty token"},
-		{"a huge file", strings.Repeat("# "+strings.Repeat("x", 1000)+"\n", 3000), "more than"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			ts, err := parseTokens(strings.NewReader(tt.file))
-			if tt.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.want) {
-					t.Errorf("got %v, want it to say %q", err, tt.want)
-				}
-				if err != nil && strings.Contains(err.Error(), "secret") {
-					t.Errorf("the message gives a token away: %v", err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, ok := ts.find("secret"); !ok {
-				t.Error("the token is not found")
-			}
-			if _, ok := ts.find("Secret"); ok {
-				t.Error("another token is found")
-			}
-			if _, ok := ts.find(""); ok {
-				t.Error("the empty token is found")
-			}
-		})
-	}
-}
-
-func FuzzTokens(f *testing.F) {
-	f.Add("2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b team\n")
-	f.Add("# comment\n\n")
-	f.Fuzz(func(t *testing.T, file string) {
-		ts, err := parseTokens(strings.NewReader(file))
-		if (err == nil) != (len(ts) > 0) {
-			t.Errorf("%d tokens and the error %v", len(ts), err)
-		}
-		if _, ok := ts.find(""); ok {
-			t.Error("the empty token opens sessions")
-		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/server"
+	"github.com/provisor/provisor/host/internal/tenant"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -55,7 +56,7 @@ func startDaemon(t *testing.T, o host.Options) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.Listen(server.Options{Listen: "unix:" + filepath.Join(dir, "s"), Log: o.Log}, runtime.Session)
+	s, err := server.Listen(server.Options{Listeners: []server.Listener{{Address: "unix:" + filepath.Join(dir, "s"), Anonymous: tenant.Default}}, Log: o.Log}, runtime.Session)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func startDaemon(t *testing.T, o host.Options) *daemon {
 			t.Errorf("close the runtime: %v", err)
 		}
 	}()
-	if d.client, err = client.Dial(s.Address(), client.Options{}); err != nil {
+	if d.client, err = client.Dial(s.Addresses()[0], client.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	d.stop = func() {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
-	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/provisor/provisor/host/internal/server/raw"
@@ -41,7 +39,7 @@ func (s *stream) Recv() ([]byte, error) {
 	defer s.server.calls.Done()
 	var m raw.Message
 	err := s.RecvMsg(&m)
-	limit := s.server.options.MaxMessage
+	limit := s.server.options.Load().MaxMessage
 	switch {
 	case err != nil:
 		return nil, err
@@ -61,9 +59,12 @@ func (s *stream) Send(b []byte) error {
 // statusOf is the gRPC status that a stream ends with.
 func statusOf(err error) error {
 	var v *session.Violation
+	var quota *tenant.QuotaError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &quota):
+		return status.Error(codes.ResourceExhausted, quota.Error())
 	case errors.As(err, &v):
 		return status.Error(codes.Code(v.Code), v.Error())
 	case errors.Is(err, errShutdown), errors.Is(err, session.ErrKill):
@@ -83,69 +84,9 @@ func statusOf(err error) error {
 func (s *Server) contain(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.options.Log.Error("panic while a stream was served", "method", info.FullMethod, "panic", p, "stack", string(debug.Stack()))
+			s.options.Load().Log.Error("panic while a stream was served", "method", info.FullMethod, "panic", p, "stack", string(debug.Stack()))
 			err = status.Error(codes.Internal, "the server failed while it served this stream; its log has more")
 		}
 	}()
 	return next(srv, ss)
-}
-
-// tenantKey is the key of the tenant in a stream's context.
-type tenantKey struct{}
-
-func tenantOf(ctx context.Context) tenant.Tenant {
-	t, ok := ctx.Value(tenantKey{}).(tenant.Tenant)
-	if !ok {
-		return tenant.Default
-	}
-	return t
-}
-
-func (s *Server) authenticateStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, err := s.authenticate(ss.Context(), info.FullMethod)
-	if err != nil {
-		return err
-	}
-	return next(srv, authenticated{ss, ctx})
-}
-
-func (s *Server) authenticateUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	ctx, err := s.authenticate(ctx, info.FullMethod)
-	if err != nil {
-		return nil, err
-	}
-	return next(ctx, req)
-}
-
-// authenticated is a stream whose context has the tenant.
-type authenticated struct {
-	grpc.ServerStream
-	ctx context.Context
-}
-
-func (a authenticated) Context() context.Context { return a.ctx }
-
-// authenticate finds the tenant by the bearer token. Whether the server is up may be asked without one.
-func (s *Server) authenticate(ctx context.Context, method string) (context.Context, error) {
-	if len(s.tokens) == 0 || strings.HasPrefix(method, "/grpc.health.") {
-		return ctx, nil
-	}
-	t, ok := s.tokens.find(bearer(ctx))
-	if !ok {
-		return nil, status.Error(codes.Unauthenticated, "this server wants a valid token: send the metadata authorization: Bearer TOKEN")
-	}
-	return context.WithValue(ctx, tenantKey{}, t), nil
-}
-
-// bearer is the token that the client has sent, or empty.
-func bearer(ctx context.Context) string {
-	values := metadata.ValueFromIncomingContext(ctx, "authorization")
-	if len(values) != 1 {
-		return ""
-	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"io"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/access"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 )
@@ -36,11 +36,14 @@ type running struct {
 	done chan struct{}
 }
 
-// start serves sessions. Without an address it listens on a socket in a directory of the test.
+// start serves sessions. Without a listener there is one for everybody; without an address it is a socket in a directory of the test.
 func start(t *testing.T, o Options, s Session) *running {
 	t.Helper()
-	if o.Listen == "" {
-		o.Listen = "unix:" + filepath.Join(socketDir(t), "s")
+	if len(o.Listeners) == 0 {
+		o.Listeners = []Listener{{Anonymous: tenant.Default}}
+	}
+	if o.Listeners[0].Address == "" {
+		o.Listeners[0].Address = "unix:" + filepath.Join(socketDir(t), "s")
 	}
 	o.Log = slog.New(slog.NewTextHandler(testWriter{t}, nil))
 	srv, err := Listen(o, s)
@@ -76,7 +79,7 @@ func socketDir(t *testing.T) string {
 // dial connects to the server.
 func (r *running) dial(t *testing.T, o client.Options) *client.Client {
 	t.Helper()
-	c, err := client.Dial(r.Address(), o)
+	c, err := client.Dial(r.Addresses()[0], o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,17 +184,33 @@ func writeFile(t *testing.T, path, content string) {
 	}
 }
 
-// tokenFile writes a token file with the lines, in which a token stands for its hash.
-func tokenFile(t *testing.T, tokens map[string]string) string {
+// known is the list of tenants that are known by these tokens.
+func known(t *testing.T, tokens map[string]string) *access.List {
 	t.Helper()
-	var content string
+	var credentials []access.Credential
 	for token, name := range tokens {
-		sum := sha256.Sum256([]byte(token))
-		content += hex.EncodeToString(sum[:]) + " " + name + "\n"
+		hash := access.Hash(sha256.Sum256([]byte(token)))
+		credentials = append(credentials, access.Credential{Tenant: parseTenant(t, name), Token: &hash})
 	}
-	path := filepath.Join(t.TempDir(), "tokens")
-	writeFile(t, path, content)
-	return path
+	return newAccess(t, credentials...)
+}
+
+func newAccess(t *testing.T, credentials ...access.Credential) *access.List {
+	t.Helper()
+	list, err := access.New(credentials)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func parseTenant(t *testing.T, name string) tenant.Tenant {
+	t.Helper()
+	tn, err := tenant.Parse(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tn
 }
 
 type testWriter struct{ t *testing.T }

@@ -10,24 +10,22 @@ import (
 	"os"
 	"time"
 
+	"github.com/provisor/provisor/host/internal/access"
 	"github.com/provisor/provisor/host/internal/server/endpoint"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 )
 
-// Session serves one session on behalf of the tenant. A *session.Violation ends the stream with its code.
+// Session serves one session on behalf of the tenant. A *session.Violation ends the stream with its code, and a *tenant.QuotaError with
+// RESOURCE_EXHAUSTED.
 type Session func(ctx context.Context, t tenant.Tenant, s session.Stream) error
 
-// Options say where and to whom a server listens. The zero value listens on the user's own unix socket.
+// Options say where and to whom a server listens.
 type Options struct {
-	// Listen is unix:PATH or HOST:PORT; empty = the user's default socket.
-	Listen string
-	// TokenFile holds the hashes of the bearer tokens that open sessions; empty = none is asked for.
-	TokenFile string
-	// TLSCert and TLSKey are the server's certificate and key in PEM files; ClientCA those that sign clients' certificates.
-	TLSCert, TLSKey, ClientCA string
-	// Insecure lets anybody who reaches the TCP port open sessions, which is to run code.
-	Insecure bool
+	// Listeners are the addresses. None = the user's own unix socket, for the default tenant.
+	Listeners []Listener
+	// Access is by which credentials tenants are known; nil = by none.
+	Access *access.List
 	// MaxMessage is the largest message from a client in bytes. 0 = 64 MiB.
 	MaxMessage int
 	// Keepalive is the time within which a client that has vanished is noticed. 0 = 30 seconds, the least is 2.
@@ -40,6 +38,21 @@ type Options struct {
 	DrainTimeout time.Duration
 	// Log is the daemon's log; nil = none.
 	Log *slog.Logger
+}
+
+// Listener is an address to listen on.
+type Listener struct {
+	// Address is unix:PATH or HOST:PORT; empty = the user's default socket.
+	Address string
+	// TLSCert and TLSKey are the server's certificate and key in PEM files; ClientCA those that sign clients' certificates.
+	TLSCert, TLSKey, ClientCA string
+	// CertificateOptional lets in clients without a certificate too, where there is a ClientCA.
+	CertificateOptional bool
+	// Anonymous is the tenant of those who show no credentials, or none but a certificate that no tenant is known by. Without it they are
+	// refused.
+	Anonymous tenant.Tenant
+	// Insecure lets anybody who reaches a TCP port open sessions, which is to run code.
+	Insecure bool
 }
 
 // The defaults of Options.
@@ -55,11 +68,19 @@ const minKeepalive = 2 * time.Second
 
 // The names of the settings, for messages that say which one to raise.
 const (
-	settingMaxMessage = "max_message"
-	settingStreams    = "max_streams"
+	settingMaxMessage           = "max_message"
+	settingStreams              = "max_streams"
+	settingKeepalive            = "keepalive"
+	settingStreamsPerConnection = "max_streams_per_connection"
 )
 
 func (o Options) withDefaults() Options {
+	if len(o.Listeners) == 0 {
+		o.Listeners = []Listener{{Anonymous: tenant.Default}}
+	}
+	if o.Access == nil {
+		o.Access = &access.List{}
+	}
 	if o.MaxMessage == 0 {
 		o.MaxMessage = DefaultMaxMessage
 	}
@@ -79,46 +100,58 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// check says what is wrong with the options, but for the listeners.
+func (o Options) check() error {
+	if o.MaxMessage < 0 || o.Streams < 0 || o.DrainTimeout < 0 {
+		return errors.New("the largest message, the number of streams and the drain timeout can't be below 0")
+	}
+	return nil
+}
+
 // errOpen: anybody could run code here.
 var errOpen = errors.New("whoever can open a session can run programs on this machine, and this address is open to others: " +
 	"give a token file, or a TLS certificate with a client CA, or say that it may be insecure")
 
-// check says what is wrong with the options for that endpoint.
-func (o Options) check(e endpoint.Endpoint) error {
+// check says what is wrong with the listener at that endpoint.
+func (l Listener) check(e endpoint.Endpoint, known *access.List) error {
+	nobody := l.Anonymous == tenant.Tenant{}
 	switch {
-	case o.MaxMessage < 0 || o.Streams < 0 || o.DrainTimeout < 0:
-		return errors.New("the largest message, the number of streams and the drain timeout can't be below 0")
-	case (o.TLSCert == "") != (o.TLSKey == ""):
+	case (l.TLSCert == "") != (l.TLSKey == ""):
 		return errors.New("a TLS certificate and its key go together: give both")
-	case o.ClientCA != "" && o.TLSCert == "":
+	case l.ClientCA != "" && l.TLSCert == "":
 		return errors.New("a client CA needs the server to have a TLS certificate and key itself")
-	case e.Network == "tcp" && o.TokenFile == "" && o.ClientCA == "" && !o.Insecure:
-		return fmt.Errorf("listen on %s: %w", e, errOpen)
+	case e.Network == "tcp" && !nobody && !l.Insecure && (l.ClientCA == "" || l.CertificateOptional):
+		return errOpen
+	case nobody && known.Tokens() == 0 && (l.ClientCA == "" || known.Certificates() == 0):
+		return errors.New("nobody could open a session here: no tenant has a token, or a certificate that this address asks for, and there is no anonymous one")
 	}
 	return nil
 }
 
 // tls is the configuration of TLS, or nil without a certificate.
-func (o Options) tls() (*tls.Config, error) {
-	if o.TLSCert == "" {
+func (l Listener) tls() (*tls.Config, error) {
+	if l.TLSCert == "" {
 		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey)
+	cert, err := tls.LoadX509KeyPair(l.TLSCert, l.TLSKey)
 	if err != nil {
-		return nil, fmt.Errorf("read the TLS certificate %s and its key %s: %w", o.TLSCert, o.TLSKey, err)
+		return nil, fmt.Errorf("read the TLS certificate %s and its key %s: %w", l.TLSCert, l.TLSKey, err)
 	}
 	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if o.ClientCA == "" {
+	if l.ClientCA == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(o.ClientCA)
+	pem, err := os.ReadFile(l.ClientCA)
 	if err != nil {
 		return nil, fmt.Errorf("read the client CA: %w", err)
 	}
 	c.ClientCAs = x509.NewCertPool()
 	if !c.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read the client CA %s: no certificate in PEM form is in it", o.ClientCA)
+		return nil, fmt.Errorf("read the client CA %s: no certificate in PEM form is in it", l.ClientCA)
 	}
 	c.ClientAuth = tls.RequireAndVerifyClientCert
+	if l.CertificateOptional {
+		c.ClientAuth = tls.VerifyClientCertIfGiven
+	}
 	return c, nil
 }

@@ -189,13 +189,13 @@ func TestVanishedClient(t *testing.T) {
 	t.Parallel()
 	ended := make(chan time.Time, 1)
 	began := make(chan struct{})
-	r := start(t, Options{Listen: "127.0.0.1:0", Insecure: true, Keepalive: 2 * time.Second}, func(ctx context.Context, _ tenant.Tenant, _ session.Stream) error {
+	r := start(t, Options{Listeners: []Listener{{Address: "127.0.0.1:0", Insecure: true, Anonymous: tenant.Default}}, Keepalive: 2 * time.Second}, func(ctx context.Context, _ tenant.Tenant, _ session.Stream) error {
 		close(began)
 		<-ctx.Done()
 		ended <- time.Now()
 		return ctx.Err()
 	})
-	line := newLine(t, r.Address())
+	line := newLine(t, r.Addresses()[0])
 	c, err := client.Dial(line.address, client.Options{Insecure: true})
 	if err != nil {
 		t.Fatal(err)
@@ -289,7 +289,7 @@ func (l *line) forward(from, to net.Conn) {
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	// No token is needed to ask.
-	r := start(t, Options{TokenFile: tokenFile(t, map[string]string{"secret": ""})}, echo)
+	r := start(t, Options{Listeners: []Listener{{}}, Access: known(t, map[string]string{"secret": "default"})}, echo)
 	h := grpc_health_v1.NewHealthClient(plainConn(t, r))
 	for _, service := range []string{"", raw.Service} {
 		resp, err := h.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: service})
@@ -362,7 +362,7 @@ func describesSession(t *testing.T, files [][]byte) bool {
 // plainConn is a connection without our client's settings.
 func plainConn(t *testing.T, r *running) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(r.Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(r.Addresses()[0], grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}

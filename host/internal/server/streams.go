@@ -17,7 +17,14 @@ type streams struct {
 	empty chan struct{}
 }
 
-func newStreams(limit int) *streams { return &streams{limit: limit, empty: make(chan struct{})} }
+func newStreams() *streams { return &streams{empty: make(chan struct{})} }
+
+// setLimit changes how many sessions may be open. Those that are stay so.
+func (s *streams) setLimit(limit int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = limit
+}
 
 // enter counts a session in, or says with a gRPC status why it may not open.
 func (s *streams) enter() error {

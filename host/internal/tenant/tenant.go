@@ -30,3 +30,17 @@ func (t Tenant) Name() string { return t.name }
 
 // String is the tenant's name.
 func (t Tenant) String() string { return t.name }
+
+// QuotaError says that a tenant has used up what it may have.
+type QuotaError struct {
+	Tenant Tenant
+	// Used says what is used up: "50 sessions are open".
+	Used string
+	// Setting is the quota's name in the tenant's configuration.
+	Setting string
+}
+
+// Error names the tenant, what it has used, and the setting to raise.
+func (e *QuotaError) Error() string {
+	return fmt.Sprintf("tenant %s: %s, as many as may (setting %s of the tenant)", e.Tenant, e.Used, e.Setting)
+}
