@@ -11,8 +11,8 @@ import (
 
 // baseline is what the plugin answers when nothing is special.
 type baseline struct {
-	answers         []answer
-	failed, refused []string
+	seen
+	answers []answer
 	// broken is what ended the session, or nil.
 	broken error
 }
@@ -42,12 +42,11 @@ func (c *check) session(v variant, level string, f func(*play)) {
 	c.own(p)
 }
 
-func (c *check) events() (failed, refused []string) { return c.watch.events.take() }
+func (c *check) events() seen { return c.watch.events.take() }
 
 // own fails the case if the plugin did not answer itself.
 func (c *check) own(p *play) {
-	failed, _ := c.events()
-	for _, text := range failed {
+	for _, text := range c.events().failed {
 		c.errorf("the host had to answer in the plugin's place: %s", firstLines(text))
 	}
 	if p.broken != nil {
@@ -69,7 +68,7 @@ func (c *check) base() *baseline {
 	p := open(c.ctx, rt, "")
 	b := &baseline{answers: p.lifecycle(c.ctx, c.good)}
 	p.close()
-	b.failed, b.refused = c.events()
+	b.seen = c.events()
 	b.broken = p.broken
 	c.normal = b
 	return b

@@ -89,6 +89,8 @@ func TestMisbehavingModules(t *testing.T) {
 		{"refuses unknown fields", careless(refuseUnknown), []string{"answers", "unknown-fields"}, []string{"failed unknown-fields"}, "the host had to answer"},
 		{"keeps what it needs in memory", forgetful(), []string{"answers", "fresh-instance"}, []string{"failed fresh-instance"}, "the host had to answer"},
 		{"logs at no level", careless(logWrongly), []string{"answers", "respond-once"}, []string{"failed respond-once"}, "refused log: there is no log level 9"},
+		{"fails where it is canceled", careless(failCanceled), []string{"answers", "cancel/init", "cancel/parse", "cancel/plan", "cancel/apply", "cancel/graph"},
+			[]string{"failed cancel/init", "failed cancel/parse", "failed cancel/plan", "failed cancel/apply", "failed cancel/graph"}, "canceled, the host had to answer"},
 		{"is no plugin", new(wasmtest.Module).Bytes(), []string{"module", "answers"}, []string{"failed module", "skipped answers"}, "lacks the export provisor_handle"},
 		{"can't be led to a plan", unwilling(), []string{"cancel/init", "cancel/plan"}, []string{"skipped cancel/plan"}, "give it a template"},
 	} {
@@ -132,6 +134,11 @@ func refuseUnknown(*wasmtest.Plugin) []byte {
 		wasmtest.LocalGet(0), wasmtest.LocalGet(1), wasmtest.I32Add, wasmtest.I32Const(4), wasmtest.I32Sub, wasmtest.I32Load(0),
 		wasmtest.I32Const(end), wasmtest.I32Sub, wasmtest.I32Eqz, wasmtest.If(wasmtest.I32Const(1), wasmtest.Return),
 	)
+}
+
+// failCanceled returns 1 if the request is canceled before the plugin has begun.
+func failCanceled(p *wasmtest.Plugin) []byte {
+	return slices.Concat(p.Host("canceled"), wasmtest.If(wasmtest.I32Const(1), wasmtest.Return))
 }
 
 func logWrongly(p *wasmtest.Plugin) []byte {

@@ -15,7 +15,7 @@ import (
 // play is one session with the plugin. After it broke, nothing more is asked.
 type play struct {
 	session *client.Session
-	local   *client.Local
+	conn    *hasty
 	level   pb.LogLevel
 	// logs counts what the plugin logged, low what came below the level.
 	logs, low int
@@ -44,7 +44,8 @@ func open(ctx context.Context, rt *host.Runtime, level string) *play {
 	local := client.InProcess(ctx, func(ctx context.Context, s client.Stream) error {
 		return rt.Session(ctx, host.DefaultTenant, s)
 	})
-	p := &play{session: client.NewSession(local), local: local}
+	conn := &hasty{Local: local}
+	p := &play{session: client.NewSession(conn), conn: conn}
 	if level == "error" {
 		p.level = pb.LogLevel_ERROR
 	}
@@ -55,7 +56,22 @@ func open(ctx context.Context, rt *host.Runtime, level string) *play {
 // close ends the session, and waits until it has left nothing behind.
 func (p *play) close() {
 	_ = p.session.CloseSend()
-	_ = p.local.Close()
+	_ = p.conn.Close()
+}
+
+// hasty is a connection that can do something right after each message that is sent.
+type hasty struct {
+	*client.Local
+	sent func()
+}
+
+// Send implements client.Conn.
+func (h *hasty) Send(b []byte) error {
+	err := h.Local.Send(b)
+	if h.sent != nil {
+		h.sent()
+	}
+	return err
 }
 
 // ask sends the request, and a cancel when ctx ends.

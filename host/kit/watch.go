@@ -19,15 +19,23 @@ type watch struct {
 const (
 	recordFailed  = "the plugin failed"
 	recordRefused = "a host function returned an errno"
+	recordToEnd   = "the request is to end"
 )
 
-// events is what was seen so far.
-type events struct {
-	mu sync.Mutex
+// seen is what the log tells of some requests.
+type seen struct {
 	// failed are the errors of requests that the host answered.
 	failed []string
 	// refused are calls of respond and log that break the ABI.
 	refused []string
+	// canceled counts the requests that a cancel or a deadline reached before they were answered.
+	canceled int
+}
+
+// events is what was seen so far.
+type events struct {
+	mu   sync.Mutex
+	seen seen
 }
 
 func newWatch(to *slog.Logger) *watch { return &watch{to.Handler(), new(events)} }
@@ -64,9 +72,11 @@ func (e *events) add(message string, attrs map[string]string) {
 	defer e.mu.Unlock()
 	switch function := attrs["function"]; {
 	case message == recordFailed:
-		e.failed = append(e.failed, attrs["error"])
+		e.seen.failed = append(e.seen.failed, attrs["error"])
 	case message == recordRefused && (function == abi.FuncRespond || function == abi.FuncLog) && breaksABI(attrs["errno"]):
-		e.refused = append(e.refused, fmt.Sprintf("%s: %s", function, attrs["error"]))
+		e.seen.refused = append(e.seen.refused, fmt.Sprintf("%s: %s", function, attrs["error"]))
+	case message == recordToEnd:
+		e.seen.canceled++
 	}
 }
 
@@ -76,10 +86,10 @@ func breaksABI(errno string) bool {
 }
 
 // take returns what was seen since the last time.
-func (e *events) take() (failed, refused []string) {
+func (e *events) take() seen {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	failed, refused = e.failed, e.refused
-	e.failed, e.refused = nil, nil
-	return failed, refused
+	taken := e.seen
+	e.seen = seen{}
+	return taken
 }

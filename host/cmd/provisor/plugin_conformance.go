@@ -91,7 +91,7 @@ func interruptedBy(c *cli.Context, err error) error {
 func listCases(w io.Writer, run *regexp.Regexp) error {
 	for _, k := range kit.Cases() {
 		if run.MatchString(k.Name) {
-			if _, err := fmt.Fprintf(w, "%-*s  %s\n", caseWidth, k.Name, k.Proves); err != nil {
+			if _, err := fmt.Fprintf(w, "%-*s  %s\n", caseWidth(), k.Name, k.Proves); err != nil {
 				return err
 			}
 		}
@@ -115,7 +115,13 @@ func writeJUnit(file string, report *kit.Report) error {
 }
 
 // caseWidth is the width of the longest name of a case.
-const caseWidth = len("sessions-at-once")
+func caseWidth() int {
+	width := 0
+	for _, k := range kit.Cases() {
+		width = max(width, len(k.Name))
+	}
+	return width
+}
 
 // caseTable writes a line for each case as it ends. On a terminal the running one is shown, too.
 type caseTable struct {
@@ -142,7 +148,7 @@ func (t *caseTable) ended(r kit.Result) {
 	if t.color {
 		outcome = paint(r.Outcome, outcome)
 	}
-	fmt.Fprintf(t.out, "%s  %-*s  %6.2fs  %s\n", outcome, caseWidth, r.Name, r.Duration.Seconds(), r.Proves)
+	fmt.Fprintf(t.out, "%s  %-*s  %6.2fs  %s\n", outcome, caseWidth(), r.Name, r.Duration.Seconds(), r.Proves)
 	if r.Text == "" {
 		return
 	}

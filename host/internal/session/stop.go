@@ -23,6 +23,7 @@ func (w *work) stop(reason stopReason) {
 		w.reason = reason
 		w.canceled.Store(true)
 		close(w.stopped)
+		w.session.Log.Debug("the request is to end", "request", w.request.kind, "reason", reason)
 		w.winding.Go(w.windDown)
 	})
 }
