@@ -16,10 +16,18 @@ import (
 // limitFlag sets what host.DefaultLimits has a value for.
 func limitFlag() cli.Flag {
 	var known []string
-	host.DefaultLimits().ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		known = append(known, fmt.Sprintf("%s (%d)", f.Name(), v.Uint()))
-		return true
-	})
+	defaults := host.DefaultLimits().ProtoReflect()
+	for i := range defaults.Descriptor().Fields().Len() {
+		f := defaults.Descriptor().Fields().Get(i)
+		if !defaults.Has(f) {
+			continue
+		}
+		value := fmt.Sprint(defaults.Get(f).Uint())
+		if strings.HasSuffix(string(f.Name()), "_bytes") {
+			value = humanize.IBytes(defaults.Get(f).Uint())
+		}
+		known = append(known, fmt.Sprintf("%s (%s)", f.Name(), value))
+	}
 	return &cli.StringSliceFlag{Name: "limit", Category: categoryRuntime,
 		Usage: "bound a session, as `NAME=VALUE`, with a unit such as MiB; may be repeated. Names and defaults: " + strings.Join(known, ", "),
 		Action: func(c *cli.Context, _ []string) error {

@@ -63,8 +63,10 @@ func message(err error) string {
 
 func newApp(signals *signals) *cli.App {
 	app := &cli.App{
-		Name:                 "provisor",
-		Usage:                "run Terraform templates through sandboxed WebAssembly plugins",
+		Name:  "provisor",
+		Usage: "run Terraform templates through sandboxed WebAssembly plugins",
+		Description: "Begin with \"provisor run DIR\" for a template, or with \"provisor plugin new NAME\" for a plugin.\n" +
+			"Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 		Version:              version(),
 		EnableBashCompletion: true,
 		HideHelpCommand:      true,
@@ -80,12 +82,25 @@ func newApp(signals *signals) *cli.App {
 		},
 	}
 	for _, command := range app.Commands {
-		command.OnUsageError = usageError
+		prepare(command)
 		for _, sub := range command.Subcommands {
-			sub.OnUsageError = usageError
+			prepare(sub)
 		}
 	}
 	return app
+}
+
+// prepare gives a command what all have: an error for wrong usage, and help that does not say of each switch that it is off.
+func prepare(command *cli.Command) {
+	command.OnUsageError = usageError
+	if len(command.Subcommands) > 0 {
+		command.UsageText = "provisor " + command.Name + " COMMAND [command options]"
+	}
+	for _, f := range command.Flags {
+		if f, ok := f.(*cli.BoolFlag); ok {
+			f.DisableDefaultText = true
+		}
+	}
 }
 
 // exitError ends the program with a code; err may be nil where all has been said.

@@ -56,12 +56,9 @@ func pluginBuildCommand() *cli.Command {
 }
 
 func pluginBuild(c *cli.Context) error {
-	if c.NArg() > 1 {
-		return usagef("plugin build takes one DIR, got %d arguments\nsee provisor plugin build --help", c.NArg())
-	}
-	dir := "."
-	if c.Args().Present() {
-		dir = c.Args().First()
+	dir, err := argumentOrHere(c, "DIR")
+	if err != nil {
+		return err
 	}
 	cache, err := cacheDir(c)
 	if err != nil {
@@ -92,6 +89,14 @@ func oneArgument(c *cli.Context, what string) (string, error) {
 		return "", usagef("want one %s, got %d arguments\nsee provisor plugin %s --help", what, c.NArg(), c.Command.Name)
 	}
 	return c.Args().First(), nil
+}
+
+// argumentOrHere is a command's only argument, or this directory where there is none.
+func argumentOrHere(c *cli.Context, what string) (string, error) {
+	if c.NArg() == 0 {
+		return ".", nil
+	}
+	return oneArgument(c, what)
 }
 
 // said ends the program with a failure that has been told.

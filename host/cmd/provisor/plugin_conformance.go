@@ -19,10 +19,10 @@ func pluginTestCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "test",
 		Usage:     "run the conformance kit on a plugin",
-		ArgsUsage: "FILE.wasm|DIR",
-		Description: "Drives the plugin through its whole contract with the host, over the real runtime, and reports case by case. A directory is built\n" +
-			"first; if there is a directory \"example\" in it, that is the template. Without a template nothing is demanded of the answers\n" +
-			"but that they come. Exits with 1 if a case failed.",
+		ArgsUsage: "[FILE.wasm|DIR]",
+		Description: "Drives the plugin through its whole contract with the host, over the real runtime, and reports case by case. A directory (default:\n" +
+			"this one) is built first; if there is a directory \"example\" in it, that is the template. Without a template nothing is demanded\n" +
+			"of the answers but that they come. Exits with 1 if a case failed.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "template", Usage: "demand that the plugin takes the template in `DIR`"},
 			&cli.StringFlag{Name: "run", Usage: "run the cases whose names match `REGEXP`"},
@@ -46,7 +46,7 @@ func pluginTest(c *cli.Context) error {
 	if c.Bool("list") {
 		return listCases(os.Stdout, run)
 	}
-	path, err := oneArgument(c, "FILE.wasm or DIR")
+	path, err := argumentOrHere(c, "FILE.wasm or DIR")
 	if err != nil {
 		return err
 	}

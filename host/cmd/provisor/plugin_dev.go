@@ -38,12 +38,9 @@ func pluginDevCommand() *cli.Command {
 }
 
 func pluginDev(c *cli.Context) error {
-	if c.NArg() > 1 {
-		return usagef("plugin dev takes one DIR, got %d arguments\nsee provisor plugin dev --help", c.NArg())
-	}
-	dir := "."
-	if c.Args().Present() {
-		dir = c.Args().First()
+	dir, err := argumentOrHere(c, "DIR")
+	if err != nil {
+		return err
 	}
 	d := &development{printer: report.New(os.Stdout), template: c.String("template")}
 	if d.template == "" {

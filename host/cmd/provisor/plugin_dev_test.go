@@ -27,6 +27,13 @@ func (s *screen) Write(b []byte) (int, error) {
 	return s.text.Write(b)
 }
 
+// all is what was printed, and not passed over by next.
+func (s *screen) all() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
 // next waits for the text, and forgets what came up to it.
 func (s *screen) next(t *testing.T, want string) {
 	t.Helper()

@@ -33,10 +33,11 @@ func pluginNew(c *cli.Context) error {
 	if err != nil {
 		return interruptedBy(c, err)
 	}
-	fmt.Printf("%s is a new plugin. What next:\n\n", dir)
-	for _, line := range []string{"cd " + shown(dir), "go test ./...", "provisor run --plugin . example", "provisor plugin test ."} {
+	fmt.Printf("%s is a new plugin. What next:\n\n", shown(dir))
+	for _, line := range []string{"cd " + shown(dir), "go test ./...", "provisor run --plugin . example", "provisor plugin dev", "provisor plugin test"} {
 		fmt.Println("  " + line)
 	}
+	fmt.Println("\nREADME.md in there says what is what.")
 	return nil
 }
 

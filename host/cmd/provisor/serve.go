@@ -40,7 +40,7 @@ func serveCommand(signals *signals) *cli.Command {
 			&cli.DurationFlag{Name: "drain-timeout", Category: categoryServer, Value: 5 * time.Minute, Usage: "let running sessions go on for `DURATION` after SIGTERM"},
 			&cli.DurationFlag{Name: "exit-timeout", Category: categoryRuntime, Value: 3 * time.Minute, Usage: "let an engine end by itself for `DURATION` after a cancel, then kill it"},
 			&cli.DurationFlag{Name: "request-timeout", Category: categoryRuntime, Usage: "cancel a request that runs longer than `DURATION` (0 = never)"},
-			&cli.StringFlag{Name: "log-format", Category: categoryOutput, Value: "text", Usage: "write the daemon's log as text or json"},
+			&cli.StringFlag{Name: "log-format", Category: categoryOutput, Value: "text", Usage: "write the daemon's log in `FORMAT`, text or json"},
 			&cli.StringFlag{Name: "log-level", Category: categoryOutput, Value: "info", Usage: "write the daemon's log from `LEVEL` on: debug, info, warn, error"},
 		),
 		Action: func(c *cli.Context) error { return serve(c, signals) },

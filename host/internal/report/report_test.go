@@ -87,11 +87,15 @@ func TestResources(t *testing.T) {
 │                                     │                     │ docs │            │
 │                                     │ side (darwin/arm64) │      │            │
 ├─────────────────────────────────────┼─────────────────────┼──────┼────────────┤
-│                                     │                     │ SUM  │ 12         │
+│ SUM                                 │                     │      │ 12         │
 └─────────────────────────────────────┴─────────────────────┴──────┴────────────┘
 `, "\n")
 	if diff := cmp.Diff(want, written(func(p *Printer) { p.Resources(graph) })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	costly := &pb.GraphComplete{Resources: []*pb.Resource{{Name: "vm", Type: "box", DailyCost: 3}}}
+	if got := written(func(p *Printer) { p.Resources(costly) }); !strings.Contains(got, "│ SUM      │ 3") {
+		t.Errorf("without agents and apps the sum has no name:\n%s", got)
 	}
 	if got := written(func(p *Printer) { p.Resources(nil) }); got != "No resources.\n" {
 		t.Errorf("an empty graph: %q", got)

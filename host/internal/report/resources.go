@@ -27,7 +27,7 @@ func (p *Printer) Resources(graph *pb.GraphComplete) {
 		cost += int64(r.DailyCost)
 	}
 	if cost != 0 {
-		t.AppendFooter(table.Row{"", "", "Sum", number(cost)})
+		t.AppendFooter(table.Row{"Sum", "", "", number(cost)})
 	}
 	p.Line("%s", t.Render())
 }

@@ -86,7 +86,7 @@ func goFile(b snippet.Block) (string, error) {
 	whole := strings.HasPrefix(b.Code, "package ")
 	code, before, after := b.Code, "package snippet; ", ""
 	if signature, ok := strings.CutPrefix(b.Note, "inside "); ok {
-		before, after = before+signature+" {", "}\n"
+		before, after = before+strings.Replace(signature, "func(", "func _(", 1)+" {", "}\n"
 	} else if whole {
 		before = ""
 	}
@@ -124,11 +124,14 @@ func importsAs(file *ast.File, name string) bool {
 	})
 }
 
-// used uses what the file's only function declares: a snippet may end before it does.
+// used uses what the file's only function declares, if that does not return: a snippet may end before it does.
 func used(file *ast.File) string {
 	var out strings.Builder
 	body := file.Decls[len(file.Decls)-1].(*ast.FuncDecl).Body
 	for _, statement := range body.List {
+		if _, ok := statement.(*ast.ReturnStmt); ok {
+			return ""
+		}
 		assign, ok := statement.(*ast.AssignStmt)
 		if !ok || assign.Tok != token.DEFINE {
 			continue
@@ -204,7 +207,7 @@ func checkGo(t *testing.T, root string, blocks []snippet.Block) error {
 	errs := []error{err, m.run(nil, "vet", "./...")}
 	plugin := []string{"GOOS=wasip1", "GOARCH=wasm"}
 	parts := []string{"build"}
-	tests := []string{"test"}
+	tests := []string{"test", "-short"}
 	for _, p := range packages {
 		path := "./" + p.dir
 		switch {
@@ -220,7 +223,7 @@ func checkGo(t *testing.T, root string, blocks []snippet.Block) error {
 	if len(parts) > 1 {
 		errs = append(errs, m.run(plugin, parts...))
 	}
-	if len(tests) > 1 {
+	if len(tests) > 2 {
 		errs = append(errs, m.run(nil, tests...))
 	}
 	return errors.Join(errs...)

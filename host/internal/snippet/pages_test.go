@@ -11,11 +11,13 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/prototext"
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/provisor/provisor/host/internal/plugin"
 
 	"github.com/provisor/provisor/host/internal/snippet"
+	"github.com/provisor/provisor/proto/guestpb"
 )
 
 // skipUnderRace skips a test that runs compilers: the race detector sees nothing of them.
@@ -55,7 +57,7 @@ func blocks(t *testing.T) (all []snippet.Block) {
 }
 
 // checked are the languages that a test knows how to check, and "text", which is for reading only.
-var checked = []string{"go", "c", "hcl", "sh", "diff", "text"}
+var checked = []string{"go", "c", "hcl", "textproto", "sh", "diff", "text"}
 
 // TestLanguages: code whose language is misspelt would be checked by nobody.
 func TestLanguages(t *testing.T) {
@@ -106,6 +108,17 @@ func TestManifestsThatAreWrong(t *testing.T) {
 	} {
 		if err := checkManifest(t, snippet.Find("page.md", []byte("```hcl\n"+code+"\n```\n"))[0]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: the error is %v, want %q", code, err, want)
+		}
+	}
+}
+
+// TestManifestTexts reads manifests in the text of protobuf, as authors in other languages write them.
+func TestManifestTexts(t *testing.T) {
+	for _, b := range blocks(t) {
+		if b.Language == "textproto" {
+			if err := prototext.Unmarshal([]byte(b.Code), new(guestpb.Manifest)); err != nil {
+				t.Errorf("%s: %v", b, err)
+			}
 		}
 	}
 }
