@@ -7,10 +7,10 @@ import (
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
-// cache is the tenant's part of the cache for the runtime's plugin. The plugin's digest belongs to it, since any plugin can give itself
+// cache is the tenant's part of the cache for the plugin. The plugin's digest belongs to it, since any plugin can give itself
 // any name; and the engine, since what one version has made need not suit another.
-func (r *Runtime) cache(t tenant.Tenant) session.Cache {
-	return tenantCache{r.files, filecache.Scope{t.Name(), r.plugin.Name, r.plugin.Digest, r.engine.Name, r.engine.Version}}
+func (u use) cache(t tenant.Tenant) session.Cache {
+	return tenantCache{u.runtime.files, filecache.Scope{t.Name(), u.plugin.Name, u.plugin.Digest, u.engine.Name, u.engine.Version}}
 }
 
 type tenantCache struct {

@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/provisor/provisor/host/internal/engine"
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/filecache"
-	"github.com/provisor/provisor/host/internal/plugin"
+	"github.com/provisor/provisor/host/internal/plugin/registry"
+	"github.com/provisor/provisor/host/internal/plugin/store"
 	"github.com/provisor/provisor/host/internal/queue"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/session"
@@ -28,8 +28,14 @@ import (
 
 // Options of a runtime. The zero value runs the terraform plugin with the engine that is on the PATH.
 type Options struct {
-	// Plugin is a .wasm file, or the directory of a Go plugin, which is built first. Empty = the terraform plugin.
+	// Plugin is a .wasm file, or the directory of a Go plugin, which is built first; or, where there is nothing of that name, the name of an
+	// installed plugin. Empty = the terraform plugin. It runs unless an operator has chosen an installed one.
 	Plugin string
+	// Plugins is the directory of installed plugins, and of what was chosen of them. Empty = none can be installed.
+	Plugins string
+	// Grants are what plugins may use of the host, by the plugin's name. What others may use is DefaultGrants, unless an operator says otherwise
+	// at run time.
+	Grants map[string]Grants
 	// Engine is the path of Terraform or OpenTofu. Empty = terraform, then tofu on the PATH.
 	Engine string
 	// Mirror is a directory of providers that engines look into first. Empty = the one in the cache directory.
@@ -76,8 +82,9 @@ type Options struct {
 type Runtime struct {
 	options Options
 	sandbox *sandbox.Runtime
-	plugin  *plugin.Plugin
-	engine  *engine.Engine
+	store   *store.Store
+	plugins *registry.Registry
+	engine  engineSlot
 	workdir *workdir.Store
 	states  *recovery.Store
 	files   *filecache.Cache
@@ -109,7 +116,8 @@ func DefaultDataDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "provisor"), nil
 }
 
-// New returns a runtime: the plugin is loaded and checked, the engine found, and what a dead daemon left is removed.
+// New returns a runtime: the plugins that sessions may get are loaded and checked, the engine is found if one of them asks for it, and what
+// a dead daemon left is removed.
 func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	quiet := o.Log == nil
 	if err := o.fill(); err != nil {
@@ -130,11 +138,14 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	if r.plugin, err = loadPlugin(ctx, r.sandbox, o); err != nil {
+	if err := r.openPlugins(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.findEngine(ctx); err != nil {
-		return nil, err
+	if o.Engine != "" {
+		// One that is named must be there in any case.
+		if _, err := r.findEngine(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.openDirectories(); err != nil {
 		return nil, err
@@ -143,29 +154,11 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		fmt.Fprintf(o.Progress, "states of applies that were cut short and are kept: %d. See provisor recover list\n", n)
 	}
 	if r.files, err = filecache.Open(filecache.Options{
-		Dir: filepath.Join(o.CacheDir, "files"), LinkTargets: r.engine.Mirrors(), Log: o.Log,
+		Dir: filepath.Join(o.CacheDir, "files"), LinkTargets: engine.Mirrors(r.engineOptions()), Log: o.Log,
 	}); err != nil {
 		return nil, err
 	}
 	return r, nil
-}
-
-// findEngine finds the engine if the plugin asks for it: where there is none, one would be built. An engine that is named must be there in
-// any case.
-func (r *Runtime) findEngine(ctx context.Context) (err error) {
-	r.engine = &engine.Engine{}
-	o := r.options
-	if !r.wantsEngine() && o.Engine == "" {
-		return nil
-	}
-	r.engine, err = engine.Find(ctx, engine.Options{
-		Path: o.Engine, CacheDir: o.CacheDir, Env: o.EngineEnv, Mirrors: o.mirrors(), Log: o.Log, Progress: o.Progress,
-	})
-	return err
-}
-
-func (r *Runtime) wantsEngine() bool {
-	return slices.Contains(r.plugin.Manifest.GetPrograms(), engineProgram)
 }
 
 func (o *Options) fill() (err error) {
@@ -216,8 +209,21 @@ var ErrKill = session.ErrKill
 
 // Session serves one session for the tenant on the stream, up to its end. It returns nil after a session that the client ended well.
 func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
-	return session.Run(ctx, r.sessionOptions(t), s)
+	lease, err := r.plugins.Lease(t)
+	if err != nil {
+		return fmt.Errorf("begin the session: %w", err)
+	}
+	defer lease.Release()
+	o := r.use(lease.Plugin, lease.Grants).sessionOptions(t)
+	o.Failed = func(string) { lease.Failed() }
+	return session.Run(ctx, o, s)
 }
+
+// Plugins are the runtime's plugins, for whoever manages them.
+func (r *Runtime) Plugins() *Plugins { return r.plugins }
+
+// Plugins install plugins and say which version new sessions get.
+type Plugins = registry.Registry
 
 // Kill ends all sessions at once, also those that are coming to an end already: programs are killed, and no answer is waited for.
 func (r *Runtime) Kill() { r.kill() }
@@ -226,6 +232,12 @@ func (r *Runtime) Kill() { r.kill() }
 func (r *Runtime) Close() error {
 	r.kill()
 	errs := []error{r.closeDirectories()}
+	if r.plugins != nil {
+		errs = append(errs, r.plugins.Close())
+	}
+	if r.store != nil {
+		errs = append(errs, r.store.Close())
+	}
 	if r.sandbox != nil {
 		errs = append(errs, r.sandbox.Close(context.Background()))
 	}

@@ -2,8 +2,6 @@ package host
 
 import (
 	"runtime"
-	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -46,33 +44,4 @@ func (o Options) limits() *guestpb.Limits {
 
 func quotaOf(l *guestpb.Limits) jailfs.QuotaLimits {
 	return jailfs.QuotaLimits{Bytes: int64(l.GetDiskBytes()), Files: int64(l.GetFiles()), OpenFiles: int64(l.GetOpenFiles())}
-}
-
-// DefaultEnv are the environment names that plugins may set for the engine unless the operator grants others.
-var DefaultEnv = []string{"TF_VAR_*", "TF_LOG", "CODER_*"}
-
-// granted is what a plugin gets of the names that it wants: those that the operator grants. A trailing * stands for any ending, on
-// either side; of two patterns that overlap it gets the narrower.
-func granted(wanted, operator []string) []string {
-	var names []string
-	for _, w := range wanted {
-		for _, g := range operator {
-			switch {
-			case covers(g, w):
-				names = append(names, w)
-			case covers(w, g):
-				names = append(names, g)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// covers says whether all that the narrow pattern stands for is among what the wide one stands for.
-func covers(wide, narrow string) bool {
-	if prefix, ok := strings.CutSuffix(wide, "*"); ok {
-		return strings.HasPrefix(strings.TrimSuffix(narrow, "*"), prefix)
-	}
-	return wide == narrow
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/provisor/provisor/host/internal/engine"
 	"github.com/provisor/provisor/host/internal/exec"
 	"github.com/provisor/provisor/host/internal/jailfs"
+	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/queue"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/session"
@@ -20,39 +21,57 @@ import (
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
+// use is a version of a plugin, with what it may use of the runtime.
+type use struct {
+	runtime *Runtime
+	plugin  *plugin.Plugin
+	grants  plugin.Grants
+	// engine is that which the plugin may run; the zero one = none.
+	engine *engine.Engine
+}
+
+// use is what sessions of that version are made of. What it is granted has been made ready.
+func (r *Runtime) use(p *plugin.Plugin, g plugin.Grants) use {
+	u := use{runtime: r, plugin: p, grants: g.Of(p.Manifest), engine: new(engine.Engine)}
+	if found := r.engine.found.Load(); found != nil && u.grants.Program(engineProgram) {
+		u.engine = found
+	}
+	return u
+}
+
+// runsEngine says whether the plugin may run the engine.
+func (u use) runsEngine() bool { return u.engine.Path != "" }
+
 // sessionOptions say what a session of the tenant stands on.
-func (r *Runtime) sessionOptions(t tenant.Tenant) session.Options {
-	manifest := r.plugin.Manifest
+func (u use) sessionOptions(t tenant.Tenant) session.Options {
+	r := u.runtime
 	programs := map[string]session.Program{}
-	if r.wantsEngine() {
+	if u.runsEngine() {
 		programs[engineProgram] = session.Program{
-			Engine:  &guestpb.Engine{Name: r.engine.Name, Version: r.engine.Version},
-			Env:     granted(manifest.GetEnv(), DefaultEnv),
-			Notices: r.engine.Notices(),
-			Start:   r.start,
+			Engine:  &guestpb.Engine{Name: u.engine.Name, Version: u.engine.Version},
+			Env:     u.grants.Env,
+			Notices: u.engine.Notices(),
+			Start:   u.start,
 		}
 	}
 	id := uuid.NewString()
 	return session.Options{
 		ID:             id,
 		Tenant:         t,
-		Plugin:         r.plugin.Name,
-		Directory:      func(context.Context) (session.Directory, error) { return r.openDirectory(t, id) },
-		Instances:      instances{r},
+		Plugin:         u.plugin.Name,
+		Directory:      func(context.Context) (session.Directory, error) { return u.openDirectory(t, id) },
+		Instances:      instances{u.plugin},
 		Programs:       programs,
 		Turn:           func(begun bool) (*queue.Ticket, error) { return r.queue.Ask(t.Name(), begun) },
-		Cache:          r.cache(t),
+		Cache:          u.cache(t),
 		ExitTimeout:    r.options.ExitTimeout,
 		GracePeriod:    r.options.GracePeriod,
 		FreshInstances: r.options.FreshInstances,
-		Log:            r.options.Log,
+		Log:            r.options.Log.With("version", u.plugin.Version),
 		Kill:           r.killed,
 		Limits:         r.options.limits(),
 	}
 }
-
-// engineProgram is the logical name under which plugins ask for the engine, whichever it is.
-const engineProgram = "terraform"
 
 // directory are a session's directories, on the disk and as its instances see them.
 type directory struct {
@@ -66,19 +85,20 @@ type directory struct {
 	engine engine.Dirs
 }
 
-func (r *Runtime) openDirectory(t tenant.Tenant, id string) (_ *directory, err error) {
+func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error) {
+	r := u.runtime
 	s, err := r.workdir.Create(t)
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{Session: s, runtime: r, record: r.newRecord(id, s, t)}
+	d := &directory{Session: s, runtime: r, record: u.newRecord(id, s, t)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Remove())
 		}
 	}()
-	if r.wantsEngine() {
-		if d.engine, err = r.engine.Prepare(t, s.Root, s.Home, s.EngineTmp); err != nil {
+	if u.runsEngine() {
+		if d.engine, err = u.engine.Prepare(t, s.Root, s.Home, s.EngineTmp); err != nil {
 			return nil, err
 		}
 	}
@@ -110,13 +130,13 @@ func (d *directory) Remove() error {
 	return errors.Join(append(errs, d.Session.Remove())...)
 }
 
-// instances makes instances of the runtime's plugin for a session.
-type instances struct{ runtime *Runtime }
+// instances makes instances of a plugin for a session.
+type instances struct{ plugin *plugin.Plugin }
 
 func (i instances) New(ctx context.Context, d session.Directory, h *session.Host) (session.Instance, error) {
 	dir := d.(*directory)
-	return i.runtime.plugin.Module.Instantiate(ctx, sandbox.InstanceConfig{
-		Name: i.runtime.plugin.Name,
+	return i.plugin.Module.Instantiate(ctx, sandbox.InstanceConfig{
+		Name: i.plugin.Name,
 		Work: dir.work,
 		Tmp:  dir.tmp,
 		Host: instanceHost{h},
@@ -135,22 +155,22 @@ func (h instanceHost) Start(req *guestpb.ExecRequest) (sandbox.Process, error) {
 }
 
 // start runs one of the session's programs, with the engine's environment around the plugin's share.
-func (r *Runtime) start(d session.Directory, c session.Command) (session.Process, error) {
+func (u use) start(d session.Directory, c session.Command) (session.Process, error) {
 	dir := d.(*directory)
-	held, err := r.workdir.Hold()
+	held, err := u.runtime.workdir.Hold()
 	if err != nil {
 		return nil, err
 	}
 	defer held.Close()
 	p, err := exec.Start(exec.Program{
-		Path: r.engine.Path, Args: c.Args, Env: r.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
-		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: r.programJail(), Holds: []*os.File{held},
+		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
+		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.runtime.programJail(), Holds: []*os.File{held},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if r.options.Dependencies != nil && isGraph(c.Args) {
-		return &tee{Process: p, whole: r.options.Dependencies}, nil
+	if u.runtime.options.Dependencies != nil && isGraph(c.Args) {
+		return &tee{Process: p, whole: u.runtime.options.Dependencies}, nil
 	}
 	return p, nil
 }

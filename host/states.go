@@ -80,12 +80,12 @@ func (d *directory) Keep(request []byte) (session.Keeper, error) {
 }
 
 // newRecord is what is known of a session before its client has said anything.
-func (r *Runtime) newRecord(session string, s *workdir.Session, tenant Tenant) recovery.Record {
-	m := r.plugin.Manifest
+func (u use) newRecord(session string, s *workdir.Session, tenant Tenant) recovery.Record {
+	m := u.plugin.Manifest
 	record := recovery.Record{
 		Tenant: tenant.Name(), Session: session, Directory: s.ID,
-		Plugin: recovery.Plugin{Name: r.plugin.Name, Version: m.GetVersion(), Digest: r.plugin.Digest},
-		Engine: strings.TrimSpace(r.engine.Name + " " + r.engine.Version),
+		Plugin: recovery.Plugin{Name: u.plugin.Name, Version: m.GetVersion(), Digest: u.plugin.Digest},
+		Engine: strings.TrimSpace(u.engine.Name + " " + u.engine.Version),
 		Files:  m.GetKeepFiles(),
 	}
 	return record

@@ -69,7 +69,7 @@ func Find(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	if len(mirrors) == 0 {
-		mirrors = []string{MirrorDir(o.CacheDir)}
+		mirrors = Mirrors(o)
 	}
 	path, err := o.binary(ctx)
 	if err != nil {

@@ -43,23 +43,66 @@ func load(ctx context.Context, rt *sandbox.Runtime, path string) (*Plugin, error
 	if err != nil {
 		return nil, err
 	}
+	f, err := Parse(module)
+	if err != nil {
+		return nil, err
+	}
+	if f.Manifest == nil {
+		f.Manifest = &guestpb.Manifest{Name: nameOfFile(path)}
+	}
+	return f.Compile(ctx, rt)
+}
+
+// Identify says which plugin a .wasm file, or the source of a Go plugin in a directory, is. It runs and builds nothing.
+func Identify(path string) (Ref, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		m, err := SourceManifest(path)
+		return Ref{Name: m.GetName(), Version: m.GetVersion()}, err
+	}
+	module, err := readFile(path, sandbox.DefaultLimits().ModuleBytes)
+	if err != nil {
+		return Ref{}, fmt.Errorf("load the plugin %s: %w", path, err)
+	}
+	m, err := ReadManifest(module)
+	if err != nil {
+		return Ref{}, fmt.Errorf("load the plugin %s: %w", path, err)
+	}
+	if m == nil {
+		return Ref{Name: nameOfFile(path)}, nil
+	}
+	return Ref{Name: m.GetName(), Version: m.GetVersion()}, nil
+}
+
+// File is a plugin as the bytes of its file. None of its code has run.
+type File struct {
+	Module []byte
+	// Digest is the SHA-256, in hexadecimal.
+	Digest string
+	// Manifest is nil where the module has none.
+	Manifest *guestpb.Manifest
+}
+
+// Parse reads the manifest in a module and checks it.
+func Parse(module []byte) (*File, error) {
 	manifest, err := ReadManifest(module)
 	if err != nil {
 		return nil, err
 	}
-	if manifest == nil {
-		manifest = &guestpb.Manifest{Name: nameOfFile(path)}
-	}
-	compiled, err := rt.Compile(ctx, module)
+	digest := sha256.Sum256(module)
+	return &File{Module: module, Digest: hex.EncodeToString(digest[:]), Manifest: manifest}, nil
+}
+
+// Compile compiles a plugin that has a manifest.
+func (f *File) Compile(ctx context.Context, rt *sandbox.Runtime) (*Plugin, error) {
+	compiled, err := rt.Compile(ctx, f.Module)
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(module)
 	return &Plugin{
-		Name:     manifest.GetName(),
-		Version:  manifest.GetVersion(),
-		Digest:   hex.EncodeToString(digest[:]),
-		Manifest: manifest,
+		Name:     f.Manifest.GetName(),
+		Version:  f.Manifest.GetVersion(),
+		Digest:   f.Digest,
+		Manifest: f.Manifest,
 		Module:   compiled,
 	}, nil
 }

@@ -48,6 +48,8 @@ type Options struct {
 	GracePeriod time.Duration
 	// SendTimeout is how long a client may take to read a message of up to 1 MiB, and each MiB more of a larger one. 0 = 1 minute.
 	SendTimeout time.Duration
+	// Failed is told why the plugin has failed, as opposed to having answered with an error; nil = nobody.
+	Failed func(reason string)
 	// Kill's end does what ErrKill does, also to a session whose own context has ended before; nil = it never ends.
 	Kill context.Context
 	// Log is the daemon's log; nil = none.
@@ -158,6 +160,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Kill == nil {
 		o.Kill = context.Background()
+	}
+	if o.Failed == nil {
+		o.Failed = func(string) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

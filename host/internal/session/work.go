@@ -158,6 +158,9 @@ func (w *work) failed(err error, state []byte) complete {
 	if cause := context.Cause(w.ctx); cause != nil {
 		text = fmt.Sprintf("plugin %s: %s: %v", s.Plugin, kind, cause)
 	}
+	if !errors.Is(context.Cause(w.ctx), errKilled) {
+		s.Failed(text)
+	}
 	s.Log.Warn("the plugin failed", "request", kind, "error", err, "ended", context.Cause(w.ctx))
 	return failure(kind, text, state)
 }
