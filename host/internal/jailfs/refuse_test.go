@@ -70,9 +70,9 @@ func TestRefusals(t *testing.T) {
 	if errno := r.call("fd_renumber", fdTmp, 1<<31-1); errno != eBadf {
 		t.Errorf("renumber to the highest descriptor: errno %d", errno)
 	}
-	for name, params := range map[string][]uint64{"fd_read": {fdTmp, 0, 1025, 0}, "fd_write": {fdTmp, 0, 1 << 28, 0}} {
+	for name, params := range map[string][]uint64{"fd_read": {fdTmp, 0, 1025, 0}, "fd_write": {fdTmp, 0, 1 << 28, 0}, "poll_oneoff": {0, 0, 1 << 28, 0}} {
 		if errno := r.call(name, params...); errno != eInval {
-			t.Errorf("%s with too many vectors: errno %d", name, errno)
+			t.Errorf("%s with too many vectors or subscriptions: errno %d", name, errno)
 		}
 	}
 	link, n := r.path("new")

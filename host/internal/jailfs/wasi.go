@@ -25,6 +25,7 @@ const (
 
 const (
 	maxIovecs   = 1024    // as Linux has it
+	maxPolled   = 1024    // subscriptions of one poll
 	maxRenumber = 1 << 16 // a descriptor's number: wazero's table is as long as the highest
 	sysStderr   = 2
 )
@@ -39,6 +40,8 @@ const (
 //   - fd_filestat_set_times of stdin, stdout and stderr is ENOTSUP: wazero dereferences a nil pointer.
 //   - The vectors of one read or write are at most 1024, and no longer in sum than the memory: the same gigabyte a million
 //     times would keep the host busy for hours in one call.
+//   - One poll_oneoff has at most 1024 subscriptions: for each, wazero allocates more of the host's memory than it takes of the guest's,
+//     and it panics where their length wraps around.
 func NewWASI(ctx context.Context, r wazero.Runtime) (wazero.HostModuleBuilder, error) {
 	original, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
 	if err != nil {
@@ -83,6 +86,7 @@ func corrections() map[string]wrapper {
 		"fd_write":              func(f api.GoModuleFunction) api.GoModuleFunc { return renumber(limited)(boundVectors(f)) },
 		"fd_pwrite":             func(f api.GoModuleFunction) api.GoModuleFunc { return renumber(limited)(boundVectors(f)) },
 		"fd_renumber":           boundRenumber,
+		"poll_oneoff":           boundPoll,
 		"fd_filestat_set_times": refuseStdio,
 	}
 }
@@ -107,6 +111,17 @@ func boundRenumber(inner api.GoModuleFunction) api.GoModuleFunc {
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
 		if uint32(stack[1]) >= maxRenumber {
 			stack[0] = wasiBadf
+			return
+		}
+		inner.Call(ctx, mod, stack)
+	}
+}
+
+// boundPoll looks at the third parameter, the number of subscriptions.
+func boundPoll(inner api.GoModuleFunction) api.GoModuleFunc {
+	return func(ctx context.Context, mod api.Module, stack []uint64) {
+		if uint32(stack[2]) > maxPolled {
+			stack[0] = wasiInval
 			return
 		}
 		inner.Call(ctx, mod, stack)

@@ -124,9 +124,12 @@ func TestFailures(t *testing.T) {
 			module: func(p *plugin) []byte { return withAlloc(p, 64<<10-6) },
 			kind:   Protocol, text: "provisor_alloc(7) returned 65530, which is not inside its memory of 65536 bytes",
 		},
-		"subscriptions without end": {
-			module: func(p *plugin) []byte { return p.Handled(p.Host("poll_oneoff", 0, 0, 1<<28, 0)) },
-			kind:   Internal, text: "a function of the host failed: runtime error: index out of range [8] with length 0",
+		"a panic of the host": {
+			module: func(p *plugin) []byte {
+				p.Data(1024, []byte("panic"))
+				return p.Handled(p.Host(abi.FuncCacheRestore, 1024, 5))
+			},
+			kind: Internal, text: "a function of the host failed: oh no",
 		},
 	}
 	for name, test := range tests {
@@ -353,6 +356,21 @@ func TestStackGoesToTheLogOnly(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), `"stack":"\t.$`) || !strings.Contains(log.String(), `"plugin":"test"`) {
 		t.Errorf("the log has %s", log.String())
+	}
+}
+
+// The memory of a module may be as large as the limit can be, and is used up to its last byte.
+func TestMemoryEndsBefore4GiB(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	grown := p.Handled(wasmtest.I32Const(65534), wasmtest.MemoryGrow, wasmtest.Drop, wasmtest.I32Const(1), wasmtest.MemoryGrow, wasmtest.I32Const(1), wasmtest.I32Add,
+		wasmtest.If(wasmtest.Unreachable), // there was one more page
+		p.Host(abi.FuncLog, 2, -64<<10-1, 1), wasmtest.If(wasmtest.Unreachable),
+		p.Host(abi.FuncLog, 2, -64<<10-1, 2), wasmtest.I32Eqz, wasmtest.If(wasmtest.Unreachable),
+		p.Host(abi.FuncLog, 2, -1, 1), wasmtest.I32Eqz, wasmtest.If(wasmtest.Unreachable),
+		p.Host(abi.FuncRespond, 0, 1))
+	i := newInstance(t, newRuntime(t, Options{Limits: Limits{MemoryBytes: 4 << 30}}), grown, &fakeHost{})
+	if _, err := i.Handle(t.Context(), []byte("x")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -50,8 +50,9 @@ func (l Limits) withDefaults() Limits {
 	if l.MemoryBytes == 0 {
 		l.MemoryBytes = d.MemoryBytes
 	}
-	// 32-bit memory ends at 4 GiB, and comes in whole pages.
-	l.MemoryBytes = min(l.MemoryBytes, 4<<30) / wasmPage * wasmPage
+	// Memory comes in whole pages. The last one below 4 GiB is left out: the length of a memory with all of them is 0 in 32 bits, and
+	// wazero panics at a pointer to its last byte.
+	l.MemoryBytes = min(l.MemoryBytes, 4<<30-wasmPage) / wasmPage * wasmPage
 	if l.ModuleBytes == 0 {
 		l.ModuleBytes = d.ModuleBytes
 	}

@@ -45,7 +45,12 @@ func (h *fakeHost) Start(req *guestpb.ExecRequest) (Process, error) {
 	h.started = append(h.started, req)
 	return h.process, nil
 }
-func (h *fakeHost) CacheRestore(key string) (bool, error) { return h.cache[key], nil }
+func (h *fakeHost) CacheRestore(key string) (bool, error) {
+	if key == "panic" {
+		panic("oh no")
+	}
+	return h.cache[key], nil
+}
 func (h *fakeHost) CacheSave(req *guestpb.CacheSave) error {
 	h.saved = append(h.saved, req)
 	return nil
