@@ -1,0 +1,85 @@
+package attack
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// attack is something hostile that is tried.
+type attack struct {
+	// name is the case's name, in the words of the table.
+	name string
+	// tries says what is tried and how, contains what keeps it from having success.
+	tries, contains string
+	// run attacks. What it reports to t was not contained.
+	run func(t *testing.T, a *arena)
+}
+
+// group is the attacks of one kind.
+type group struct {
+	title   string
+	attacks []attack
+}
+
+// corpus is all attacks, in the order of the table.
+func corpus() []group {
+	return []group{
+		{"Plugins: code that does not end", loops()},
+		{"Plugins: memory", memories()},
+		{"Plugins: calls of the host", calls()},
+		{"Plugins: answers", answers()},
+		{"Plugins: floods", floods()},
+		{"Plugins: files", files()},
+		{"Plugins: programs", programs()},
+		{"Plugins: ends", ends()},
+		{"Plugins: modules that lie", modules()},
+		{"Archives", archives()},
+		{"Clients", clients()},
+		{"Servers, against the client", servers()},
+	}
+}
+
+// TestCorpus tries everything there is, each beside an honest session.
+func TestCorpus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while")
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("the programs of the attacks are shell scripts")
+	}
+	a := newArena(t)
+	tried, contained := 0, 0
+	for _, g := range corpus() {
+		for _, x := range g.attacks {
+			tried++
+			if t.Run(x.name, func(t *testing.T) { a.try(t, x) }) {
+				contained++
+			}
+		}
+	}
+	t.Logf("%d attacks tried, %d contained; the honest session beside them was answered %d times", tried, contained, a.honest.answered)
+	if !t.Failed() && tried != contained {
+		t.Errorf("%d attacks were not contained", tried-contained)
+	}
+}
+
+// TestNames: a name is used once.
+func TestNames(t *testing.T) {
+	var names []string
+	for _, g := range corpus() {
+		for _, x := range g.attacks {
+			if slices.Contains(names, x.name) {
+				t.Errorf("two attacks are called %q", x.name)
+			}
+			if x.tries == "" || x.contains == "" || x.run == nil {
+				t.Errorf("%q does not say all that it must", x.name)
+			}
+			names = append(names, x.name)
+		}
+	}
+}
