@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -131,9 +130,8 @@ func ends() []attack {
 		{"a call through an empty table", "Calls an entry of a table that is not there", "A trap ends the instance, not the host; the next request gets a fresh one", runs(host.Options{}, func() []byte {
 			p := wt.NewPlugin()
 			p.Table(wt.AtLeast(1))
-			f := p.Func(nil, nil, nil) // so that type 0 is no matter
-			return p.Handled(wt.Call(f), zero, bytes.Join([][]byte{{0x11}, wt.Leb(0), wt.Leb(0)}, nil), wt.Drop, zero)
-		}, "", nil)},
+			return p.Handled(zero, zero, zero, []byte{0x11, 0, 0}, wt.Drop, zero) // type 0 takes two numbers and gives one
+		}, "trapped", nil)},
 		{"an exit that is well", "Exits with 0 and without an answer", "An exit ends the instance, not the host", runs(host.Options{}, func() []byte {
 			p := wt.NewPlugin()
 			return p.Handled(p.Host("proc_exit", 0), zero)
@@ -174,6 +172,17 @@ func ends() []attack {
 					t.Errorf("the programs were not started: %d", o.results[:3])
 				}
 			})},
+		{"a daemon of its own", "A program forks twice, with a session and a group of its own, closes its streams and goes on", "A supervisor per program, which its tree can't leave (Linux)", runs(
+			host.Options{ExitTimeout: briefly}, func() []byte {
+				m := newModule()
+				m.start(engine("sh", "setsid sh -c 'setsid sleep 300 </dev/null >/dev/null 2>&1 & sleep 301' </dev/null >/dev/null 2>&1 &"))
+				m.call(abi.FuncExecWait, 1, outAt, 100)
+				return m.report()
+			}, "", func(t *testing.T, o outcome) {
+				if o.results[0] != 1 || o.results[1] <= 0 {
+					t.Errorf("the program did not run: %d", o.results[:2])
+				}
+			})},
 		{"a crash while programs run", "Starts programs and traps", "Programs end with their request, however it ends", runs(
 			host.Options{ExitTimeout: briefly}, func() []byte {
 				m := newModule()
@@ -181,6 +190,6 @@ func ends() []attack {
 				m.body = append(m.body, wt.Unreachable...)
 				return m.report()
 			}, "trapped", nil)},
-		{"files left behind", "The echo plugin leaves 2,000 files, in directories without permissions", "The session's directories are removed with it, and repaired for that where they must be", echoes("files a/b 1000\nfiles c 1000\nchmod a/b 0\nchmod a 0", "")},
+		{"files left behind", "The echo plugin leaves 2,000 files, in directories without permissions", "The session's directories are removed with it, and repaired for that where they must be", echoes("files a/b 1000\nfiles c 1000\nrun terraform sh \"chmod 0 a/b a c\"", "")},
 	}
 }

@@ -33,14 +33,8 @@ func corpus() []group {
 		{"Plugins: memory", memories()},
 		{"Plugins: calls of the host", calls()},
 		{"Plugins: answers", answers()},
-		{"Plugins: floods", floods()},
-		{"Plugins: files", files()},
-		{"Plugins: programs", programs()},
 		{"Plugins: ends", ends()},
 		{"Plugins: modules that lie", modules()},
-		{"Archives", archives()},
-		{"Clients", clients()},
-		{"Servers, against the client", servers()},
 	}
 }
 

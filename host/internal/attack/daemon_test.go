@@ -16,6 +16,7 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/server"
+	"github.com/provisor/provisor/host/internal/tenant"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -69,18 +70,22 @@ func newDaemon(t testing.TB, o host.Options, so server.Options) (*daemon, error)
 	if o.Engine == "" {
 		o.Engine = d.engine
 	}
-	o.DataDir = d.data
+	if o.Concurrency == 0 {
+		o.Concurrency = 64 // attacks are to run beside the honest session, not in its turn
+	}
+	o.DataDir, o.Ballast, o.MinFree = d.data, -1, -1
 	o.Log = slog.New(slog.NewTextHandler(d.log, nil))
 	runtime, err := host.New(t.Context(), o)
 	if err != nil {
 		return nil, err
 	}
-	so.Listen, so.Log = "unix:"+filepath.Join(dir, "s"), o.Log
+	so.Listeners = []server.Listener{{Address: "unix:" + filepath.Join(dir, "s"), Anonymous: tenant.Default}}
+	so.Log = o.Log
 	s, err := server.Listen(so, runtime.Session)
 	if err != nil {
 		return nil, errors.Join(err, runtime.Close())
 	}
-	d.address = s.Address()
+	d.address = s.Addresses()[0]
 	if d.client, err = client.Dial(d.address, client.Options{}); err != nil {
 		return nil, errors.Join(err, s.Close(), runtime.Close())
 	}

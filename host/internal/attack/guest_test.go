@@ -187,13 +187,20 @@ func (o outcome) out() []byte { return o.memory[firstInOut:] }
 // load starts a daemon with the module for a plugin.
 func load(t testing.TB, o host.Options, so server.Options, wasm []byte) (*daemon, error) {
 	t.Helper()
-	o.Plugin = filepath.Join(t.TempDir(), "attacker.wasm")
-	if err := os.WriteFile(o.Plugin, wasm, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	o.Plugin = write(t, wasm)
 	// What attackers compile to is not to be kept.
 	o.CacheDir = t.TempDir()
 	return newDaemon(t, o, so)
+}
+
+// write puts a module into a file.
+func write(t testing.TB, wasm []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "attacker.wasm")
+	if err := os.WriteFile(file, wasm, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // init has the daemon's plugin answer an init in a session of its own.

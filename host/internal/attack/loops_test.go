@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	byFuel     = "Fuel: the module is rewritten so that loops and functions give way to the host, which ends it at `request_timeout`"
+	byFuel     = "Fuel: loops and functions of the rewritten module give way to the host, which ends it at `request_timeout`"
 	byLength   = byFuel + "; bulk operations are charged by length"
 	briefly    = 300 * time.Millisecond
 	ranTooLong = "ran longer than 300ms (setting request_timeout)"
