@@ -26,7 +26,7 @@ func (fixture) DataSources(context.Context) []func() datasource.DataSource {
 
 func (fixture) Resources(context.Context) []func() resource.Resource {
 	var all []func() resource.Resource
-	for _, k := range append([]kind{slow, halfway, replaced, talkative, environment}, clouds...) {
+	for _, k := range append([]kind{slow, halfway, replaced, talkative, witnessed, environment}, clouds...) {
 		all = append(all, func() resource.Resource { return k })
 	}
 	return all

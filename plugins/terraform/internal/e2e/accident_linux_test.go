@@ -1,0 +1,237 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/provisor/provisor/host/client"
+)
+
+// accidents is how often the daemon is killed; of the other accidents there is a share. A soak takes 100.
+var accidents = flag.Int("accidents", 6, "kill the daemon so often in an apply")
+
+// applyTime is about how long an apply of the witness's template takes, with so many milliseconds for each resource.
+const (
+	millis    = 60
+	applyTime = perChain*millis*time.Millisecond + 400*time.Millisecond
+)
+
+// tally sums up what accidents did.
+type tally struct {
+	rounds, delivered, kept, without, made, lost int
+	slowest                                      time.Duration
+}
+
+func (s *tally) String() string {
+	return fmt.Sprintf("%d accidents: %d states delivered, %d kept, %d times there was none yet; %d resources made, %d of them under way and in no state; "+
+		"all processes gone within %v", s.rounds, s.delivered, s.kept, s.without, s.made, s.lost, s.slowest.Round(time.Millisecond))
+}
+
+// count adds a round: what was made, and the state that was delivered or kept.
+func (s *tally) count(t *testing.T, ended []string, delivered, kept []byte) {
+	t.Helper()
+	s.rounds++
+	s.made += len(ended)
+	s.lost += len(missing(t, ended, delivered, kept))
+	switch {
+	case len(delivered) > 0:
+		s.delivered++
+	case len(kept) > 0:
+		s.kept++
+	default:
+		s.without++
+	}
+}
+
+// A kill of the daemon at any moment of an apply loses no resource that was made, but for those under way; no process stays, and the
+// next start says what it recovered.
+func TestDaemonIsKilled(t *testing.T) {
+	w := newWitness(t)
+	v := newVictim(t, t.TempDir())
+	var sum tally
+	for range *accidents {
+		s := v.planned(w.template(millis))
+		done := v.apply(s)
+		w.await(t, 1)
+		time.Sleep(rand.N(applyTime))
+		v.end(os.Kill)
+		answer := <-done
+		s.Close()
+		took := v.awaitNoProcess()
+		sum.slowest = max(sum.slowest, took)
+		v.start()
+		v.checkClean()
+		log, state := v.logged(), v.takeOne()
+		if said := strings.Contains(log, "an apply's state is kept"); said != (state != nil) {
+			t.Errorf("the next start said so: %t, and there is a state: %t; log:\n%s", said, state != nil, log)
+		}
+		sum.count(t, w.reset(), answer.state, state)
+	}
+	t.Log(&sum)
+}
+
+// A kill of the engine loses no more: the last complete state is in the answer, or kept.
+func TestEngineIsKilled(t *testing.T) {
+	w := newWitness(t)
+	v := newVictim(t, t.TempDir())
+	var sum tally
+	for range max(2, *accidents/5) {
+		s := v.planned(w.template(millis))
+		done := v.apply(s)
+		w.await(t, 1)
+		time.Sleep(rand.N(applyTime))
+		if pid := v.engine(); pid != 0 {
+			kill(t, pid, syscall.SIGKILL)
+		}
+		answer := <-done
+		if answer.err != nil {
+			t.Error(answer.err)
+		}
+		sum.slowest = max(sum.slowest, v.awaitNoProcess())
+		v.confirm(s)
+		sum.count(t, w.reset(), answer.state, v.takeOne())
+	}
+	t.Log(&sum)
+}
+
+// confirm ends a session as a client does that has got what it wanted.
+func (v *victim) confirm(s *client.Session) {
+	v.Helper()
+	if err := s.CloseSend(); err != nil {
+		v.Error(err)
+	}
+	for {
+		if _, err := s.Recv(); err != nil {
+			return
+		}
+	}
+}
+
+// A disk that is full from any moment on loses no more either, whether the state is on it, or the copies as well.
+func TestDiskFills(t *testing.T) {
+	for _, part := range []string{"sessions", ""} {
+		t.Run("part "+part, func(t *testing.T) {
+			data := t.TempDir()
+			disk := filepath.Join(data, part)
+			if err := os.MkdirAll(disk, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=6m,mode=0700"); err != nil {
+				t.Skip("this user can't mount a small file system:", err)
+			}
+			t.Cleanup(func() {
+				if err := unix.Unmount(disk, 0); err != nil {
+					t.Error(err)
+				}
+			})
+			testDiskFills(t, data, disk)
+		})
+	}
+}
+
+func testDiskFills(t *testing.T, data, disk string) {
+	w := newWitness(t)
+	v := newVictim(t, data)
+	t.Cleanup(func() { v.end(os.Kill) }) // before the disk goes
+	var sum tally
+	for range max(2, *accidents/5) {
+		s := v.planned(w.template(millis))
+		done := v.apply(s)
+		w.await(t, 1)
+		time.Sleep(rand.N(applyTime))
+		filler := fillDisk(t, disk)
+		answer := <-done
+		if answer.err != nil {
+			t.Error(answer.err)
+		}
+		v.confirm(s)
+		sum.slowest = max(sum.slowest, v.awaitNoProcess())
+		if err := os.Remove(filler); err != nil {
+			t.Error(err)
+		}
+		sum.count(t, w.reset(), answer.state, v.takeOne())
+	}
+	v.end(os.Interrupt)
+	v.checkClean()
+	t.Log(&sum)
+}
+
+// fillDisk fills the disk once.
+func fillDisk(t *testing.T, disk string) (filler string) {
+	t.Helper()
+	f, err := os.CreateTemp(disk, ".filler-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	return f.Name()
+}
+
+// An answer that does not reach its client is kept.
+func TestAnswerIsNotDelivered(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		lose func(*victim, *client.Session)
+		// ends is whether the daemon ends with it.
+		ends bool
+	}{
+		{"the stream is lost", func(v *victim, _ *client.Session) { v.client.Close() }, false},
+		{"the drain takes too long", func(v *victim, _ *client.Session) { v.end(os.Interrupt) }, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWitness(t)
+			v := newVictim(t, t.TempDir(), "--drain-timeout", "100ms")
+			s := v.planned(w.template(millis))
+			done := v.apply(s)
+			w.await(t, chains+1)
+			tt.lose(v, s)
+			answer := <-done
+			v.awaitNoProcess()
+			if !tt.ends {
+				v.end(os.Interrupt)
+			}
+			v.checkClean()
+			state := v.takeOne()
+			if state == nil {
+				t.Errorf("no state is kept; log:\n%s", v.logged())
+			}
+			if lost := missing(t, w.reset(), answer.state, state); len(lost) > 0 {
+				t.Errorf("lost %q", lost)
+			}
+		})
+	}
+}
+
+// A client that takes no message of the answer's size does not get it: it is kept.
+func TestAnswerIsTooLargeForItsClient(t *testing.T) {
+	w := newWitness(t)
+	v := newVictim(t, t.TempDir())
+	v.client.Close()
+	var err error
+	if v.client, err = client.Dial("unix:"+v.socket, client.Options{MaxMessage: 400_000}); err != nil {
+		t.Fatal(err)
+	}
+	// What these hold is not known when they are planned.
+	s := v.planned(w.template(1) + `resource "fixture_environment" "large" { count = 100 }`)
+	answer := <-v.apply(s)
+	if answer.err == nil {
+		t.Fatalf("the client took an answer of %d bytes", len(answer.state))
+	}
+	s.Close()
+	v.end(os.Interrupt)
+	if lost := missing(t, w.reset(), v.takeOne()); len(lost) > 0 {
+		t.Errorf("lost %q", lost)
+	}
+}
