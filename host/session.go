@@ -77,6 +77,7 @@ func (u use) sessionOptions(t tenant.Tenant) session.Options {
 type directory struct {
 	*workdir.Session
 	work, tmp *jailfs.FS
+	quota     *jailfs.Quota
 	runtime   *Runtime
 	// record says whose states its applies make, keeper keeps those of the latest (nil = there was none).
 	record recovery.Record
@@ -102,11 +103,11 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 			return nil, err
 		}
 	}
-	quota := jailfs.NewQuota(quotaOf(r.options.limits()))
-	if d.work, err = jailfs.Open(s.Work, quota); err != nil {
+	d.quota = jailfs.NewQuota(quotaOf(r.options.limits()))
+	if d.work, err = jailfs.Open(s.Work, d.quota); err != nil {
 		return nil, fmt.Errorf("open the session's work directory: %w", err)
 	}
-	if d.tmp, err = jailfs.Open(s.Tmp, quota); err != nil {
+	if d.tmp, err = jailfs.Open(s.Tmp, d.quota); err != nil {
 		return nil, fmt.Errorf("open the session's scratch directory: %w", err)
 	}
 	return d, nil
@@ -114,6 +115,9 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 
 // Work is where the template lies on the host.
 func (d *directory) Work() string { return d.Session.Work }
+
+// TakeLimit is the limit on files that the plugin ran into last, or nil.
+func (d *directory) TakeLimit() error { return d.quota.TakeLimit() }
 
 // Remove removes the directories and all that is in them, unless that is the only place of a state.
 func (d *directory) Remove() error {

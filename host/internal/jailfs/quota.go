@@ -58,6 +58,7 @@ type Quota struct {
 	charges map[fileID]*charge
 	mounts  []*FS
 	last    error
+	hit     *LimitError // the last limit that TakeLimit has not told of
 
 	scanned, sinceScan int64 // entries that the last scan saw, limits that were hit since
 }
@@ -96,10 +97,25 @@ func (q *Quota) LastError() error {
 	return q.last
 }
 
+// TakeLimit is the last limit that was hit since the last call, nil if none was: for the host, which says it where the guest can't.
+func (q *Quota) TakeLimit() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	hit := q.hit
+	q.hit = nil
+	if hit == nil {
+		return nil
+	}
+	return hit
+}
+
 func (q *Quota) setLast(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.last = err
+	if limit, ok := err.(*LimitError); ok {
+		q.hit = limit
+	}
 }
 
 // grow charges n more bytes to a file before they are written.

@@ -118,8 +118,11 @@ func (p *place) Close(context.Context) error { return nil }
 // Work implements Directory.
 func (p *place) Work() string { return p.work }
 
-// State implements Directory.
+// Keep implements Directory.
 func (p *place) Keep([]byte) (Keeper, error) { return noKeeper{}, nil }
+
+// TakeLimit implements Directory.
+func (p *place) TakeLimit() error { return nil }
 
 // Remove implements Directory: the next session finds it empty.
 func (p *place) Remove() error {

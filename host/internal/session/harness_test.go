@@ -35,6 +35,8 @@ type fixture struct {
 	// kept is what the keepers of applies were told; refusal, if not nil, is why there are none.
 	kept    []string
 	refusal error
+	// limit is the limit on files that the plugin has run into.
+	limit error
 }
 
 func newFixture(t *testing.T, handle handler) *fixture {
@@ -108,6 +110,13 @@ func (d fakeDirectory) Keep(request []byte) (Keeper, error) {
 	}
 	d.f.kept = append(d.f.kept, "begun")
 	return fakeKeeper(d), nil
+}
+func (d fakeDirectory) TakeLimit() error {
+	d.f.mu.Lock()
+	defer d.f.mu.Unlock()
+	limit := d.f.limit
+	d.f.limit = nil
+	return limit
 }
 func (d fakeDirectory) Remove() error {
 	d.f.mu.Lock()

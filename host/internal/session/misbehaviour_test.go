@@ -195,3 +195,36 @@ func TestHostOutsideARequest(t *testing.T) {
 		t.Error("canceled outside a request")
 	}
 }
+
+// A plugin is told no more than a number where it runs into a limit on files. The client is told which one, if that is why a request failed.
+func TestLimitsOnFilesAreNamed(t *testing.T) {
+	answer := "no space left"
+	f := newFixture(t, nil)
+	f.options.Instances = rawInstances{f, func(kind Kind) ([]byte, error) {
+		if answer == "trap" {
+			return nil, errors.New("trapped")
+		}
+		return failure(kind, answer, nil).raw, nil
+	}}
+	s := f.configured(t)
+	for _, step := range []struct {
+		limit        error
+		answer, want string
+	}{
+		{errors.New("the limit"), "no space left", "no space left (the limit)"},
+		{nil, "no space left", "no space left"}, // that of the request before is over
+		{errors.New("the limit"), "trap", "plugin fake: trapped (the limit)"},
+		{errors.New("the limit"), "", ""}, // it has made do with what there is
+	} {
+		f.mu.Lock()
+		f.limit, answer = step.limit, step.answer
+		f.mu.Unlock()
+		if _, text := logsOf(t, s); text != step.want {
+			t.Errorf("the limit %v and the answer %q: the Complete says %q, want %q", step.limit, step.answer, text, step.want)
+		}
+	}
+	answer = "no such file"
+	if resp, err := s.Do(t.Context(), planRequest(), nil); err != nil || resp.GetPlan().GetError() != "no such file" {
+		t.Errorf("after a request that succeeded: %v, %v", resp, err)
+	}
+}

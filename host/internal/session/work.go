@@ -158,6 +158,9 @@ func (w *work) failed(err error, state []byte) complete {
 	if cause := context.Cause(w.ctx); cause != nil {
 		text = fmt.Sprintf("plugin %s: %s: %v", s.Plugin, kind, cause)
 	}
+	if limit := w.takeLimit(); limit != nil {
+		text += fmt.Sprintf(" (%v)", limit)
+	}
 	if !errors.Is(context.Cause(w.ctx), errKilled) {
 		s.Failed(text)
 	}
@@ -165,10 +168,28 @@ func (w *work) failed(err error, state []byte) complete {
 	return failure(kind, text, state)
 }
 
-// explained is the plugin's answer. Where a deadline made it fail, the limit is named: the plugin can't know it.
+// explained is the plugin's answer. Where a deadline or a limit on files made it fail, that is named: the plugin can't know it.
 func (w *work) explained(answer complete) complete {
-	if text := answer.error(); text != "" && w.canceled.Load() && w.reason == stopDeadline {
-		return answer.withError(fmt.Sprintf("%s (%v)", text, w.deadlineError()))
+	text, limit := answer.error(), w.takeLimit()
+	if text == "" {
+		return answer
 	}
-	return answer
+	if limit != nil {
+		text += fmt.Sprintf(" (%v)", limit)
+	}
+	if w.canceled.Load() && w.reason == stopDeadline {
+		text += fmt.Sprintf(" (%v)", w.deadlineError())
+	}
+	if text == answer.error() {
+		return answer
+	}
+	return answer.withError(text)
+}
+
+// takeLimit is the limit on files that the plugin ran into in this request, or nil.
+func (w *work) takeLimit() error {
+	if w.session.dir == nil {
+		return nil
+	}
+	return w.session.dir.TakeLimit()
 }
