@@ -33,6 +33,8 @@ func corpus() []group {
 		{"Plugins: memory", memories()},
 		{"Plugins: calls of the host", calls()},
 		{"Plugins: answers", answers()},
+		{"Plugins: floods", floods()},
+		{"Plugins: programs", programs()},
 		{"Plugins: ends", ends()},
 		{"Plugins: modules that lie", modules()},
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,24 @@ func marshal(msg proto.Message) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// longAt is where a long request is made, in memory that the module grows by.
+const longAt = 2 * page
+
+// startLong starts a program by a request that is too long for the module's data: x over and over, between what comes before and after.
+func (m *module) startLong(req *guestpb.ExecRequest) {
+	whole := marshal(req)
+	from := bytes.Index(whole, bytes.Repeat([]byte("x"), 1000))
+	to := bytes.LastIndexByte(whole, 'x') + 1
+	before, n := m.put(string(whole[:from]))
+	after, k := m.put(string(whole[to:]))
+	copyTo := []byte{0xfc, 0x0a, 0, 0}
+	m.body = slices.Concat(m.body, wt.I32Const(8), wt.MemoryGrow, wt.Drop,
+		wt.I32Const(longAt), wt.I32Const(before), wt.I32Const(n), copyTo,
+		wt.I32Const(longAt+n), wt.I32Const('x'), wt.I32Const(int32(to-from)), wt.MemoryFill,
+		wt.I32Const(longAt+int32(to)), wt.I32Const(after), wt.I32Const(k), copyTo)
+	m.call(abi.FuncExecStart, longAt, int32(len(whole)))
 }
 
 // wasiCall calls a function of WASI with constants, as wide as its parameters are.
