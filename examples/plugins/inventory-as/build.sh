@@ -22,7 +22,7 @@ cd "$build"
 # The packages, unless those that the lock file names are there.
 if ! cmp -s "$here/package-lock.json" node_modules/.from-lock; then
 	cp "$here/package.json" "$here/package-lock.json" .
-	npm ci --ignore-scripts --fetch-retries=1 --fetch-timeout=60000 --no-audit --no-fund --loglevel=error || missing "npm could not fetch the packages"
+	npm ci --ignore-scripts --fetch-retries=1 --fetch-timeout=60000 --no-audit --no-fund --no-update-notifier --loglevel=error || missing "npm could not fetch the packages"
 	cp "$here/package-lock.json" node_modules/.from-lock
 fi
 
