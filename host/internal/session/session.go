@@ -119,6 +119,7 @@ func (s *session) serve(ctx context.Context, in <-chan received) error {
 		select {
 		case m := <-in:
 			w, err := s.take(m)
+			m = received{} // what it holds may be large
 			if err == nil && w != nil {
 				err = s.perform(ctx, w, in)
 			}
@@ -227,16 +228,19 @@ func (s *session) admit(m received, running bool) (envelope, next, error) {
 
 // deliver sends the Complete of work that is done. It returns when it is on its way, and since when.
 func (s *session) deliver(w *work) (sent time.Time, err error) {
-	put := func(b []byte) error { return s.out.put(context.Background(), b) }
+	// One after the other: pieces that wait to be sent would take the memory of the whole once more.
+	put := func(b []byte) (err error) {
+		if err = s.out.put(context.Background(), b); err == nil {
+			sent, err = s.out.flush()
+		}
+		return err
+	}
 	answer := w.answer
-	if needsUpload(w.request, answer) {
+	if needsUpload(w.omitFiles, answer) {
 		answer, err = upload(answer, put)
 	}
 	if err == nil {
 		err = put(answer.raw)
-	}
-	if err == nil {
-		sent, err = s.out.flush()
 	}
 	if errors.Is(err, errUnsent) {
 		return sent, s.out.err

@@ -16,10 +16,10 @@ const (
 	chunkSize = 2 << 20
 )
 
-// needsUpload says whether the Complete's module files go ahead of it, in pieces.
-func needsUpload(request envelope, c complete) bool {
+// needsUpload says whether the Complete's module files go ahead of it, in pieces. omit: the client wants none.
+func needsUpload(omit bool, c complete) bool {
 	return c.kind == Init && len(c.raw) > uploadOver && len(c.bytes(initModuleFiles)) > 0 &&
-		c.error() == "" && !request.bool(initOmitModuleFiles)
+		c.error() == "" && !omit
 }
 
 // upload sends the module files of an InitComplete in pieces, and returns the Complete that refers to them.

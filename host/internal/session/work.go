@@ -16,9 +16,11 @@ import (
 // may call stop and kill meanwhile.
 type work struct {
 	session *session
-	request envelope
-	// raw is the Request as it came, for the plugin.
+	request envelope // without its parts
+	// raw is the Request as it came, until the plugin gets it.
 	raw []byte
+	// omitFiles: an Init that asks for no module files.
+	omitFiles bool
 	// next is where the request leads the session.
 	next next
 
@@ -48,14 +50,15 @@ type work struct {
 
 func newWork(s *session, request envelope, raw []byte, n next) *work {
 	return &work{
-		session: s,
-		request: request,
-		raw:     raw,
-		next:    n,
-		handled: make(chan struct{}),
-		done:    make(chan struct{}),
-		stopped: make(chan struct{}),
-		log:     logBudget{left: s.Limits.GetLogBytes(), limited: s.Limits.GetLogBytes() > 0},
+		session:   s,
+		request:   envelope{kind: request.kind},
+		raw:       raw,
+		omitFiles: request.kind == Init && request.bool(initOmitModuleFiles),
+		next:      n,
+		handled:   make(chan struct{}),
+		done:      make(chan struct{}),
+		stopped:   make(chan struct{}),
+		log:       logBudget{left: s.Limits.GetLogBytes(), limited: s.Limits.GetLogBytes() > 0},
 	}
 }
 
@@ -124,7 +127,10 @@ func (w *work) handle() (answer complete, err error) {
 	if err := w.keep(); err != nil {
 		return complete{}, err
 	}
-	response, err := inst.Handle(w.ctx, w.raw)
+	// Once the plugin has it, the host must not keep what may be a large archive for as long as the engine runs.
+	raw := w.raw
+	w.raw = nil
+	response, err := inst.Handle(w.ctx, raw)
 	if err != nil {
 		return complete{}, err
 	}
