@@ -9,22 +9,25 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/examples/bench/internal/report"
-	"github.com/provisor/provisor/host"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
 func atOnce(ctx context.Context, b *bench) (_ report.Section, err error) {
-	r, err := b.newRuntime(ctx, host.Options{Plugin: b.terraformPlugin()})
+	d, err := b.startDaemon(ctx, b.terraformPlugin(), "--engine", b.engine)
 	if err != nil {
 		return report.Section{}, err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	defer func() { err = errors.Join(err, d.stop()) }()
+	c, err := d.dial()
+	if err != nil {
+		return report.Section{}, err
+	}
+	defer c.Close()
 	archive, err := b.archiveOf(smallTemplate)
 	if err != nil {
 		return report.Section{}, err
 	}
-	requests := append([]*pb.Request{initRequest(archive)}, planKind.requests...)
-	one := playSession(r, new(pb.Config), requests)
+	one := playSession(c, func() *pb.Config { return new(pb.Config) }, append([]*pb.Request{initRequest(archive)}, planKind.requests...))
 	t := report.Table{Header: append([]string{"at once"}, append(report.SampleHeader, "sessions a second", "to one at a time", "failed")...)}
 	curve := report.Series{Name: "Provisor"}
 	var single float64
@@ -61,7 +64,7 @@ func atOnce(ctx context.Context, b *bench) (_ report.Section, err error) {
 }
 
 // crowd plays n sessions, that many at once.
-func crowd(ctx context.Context, play func(context.Context, func()) error, atOnce, n int) (samples report.Samples, failed []error, took time.Duration) {
+func crowd(ctx context.Context, play player, atOnce, n int) (samples report.Samples, failed []error, took time.Duration) {
 	var mu sync.Mutex
 	var next atomic.Int64
 	var all sync.WaitGroup

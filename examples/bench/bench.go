@@ -93,9 +93,9 @@ func (b *bench) command(ctx context.Context, dir, name string, args ...string) (
 // terraformPlugin is the directory of the plugin that provisions.
 func (b *bench) terraformPlugin() string { return filepath.Join(b.repo, "plugins", "terraform") }
 
-// newRuntime is a runtime in this process. What the options leave open is the bench's.
+// newRuntime is a runtime in this process.
 func (b *bench) newRuntime(ctx context.Context, o host.Options) (*host.Runtime, error) {
-	o.Engine, o.Mirror, o.Progress = b.engine, b.mirror, b.progress
+	o.Progress = b.progress
 	dir, err := os.MkdirTemp(b.dir, "data")
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/examples/bench/internal/report"
-	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/client"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -31,7 +31,7 @@ func largePlans(ctx context.Context, b *bench) (_ report.Section, err error) {
 	if b.quick {
 		sizes = []int{10, 50}
 	}
-	t := report.Table{Header: append([]string{"resources", "plan JSON KiB", "graph KiB"}, append(report.SampleHeader, "µs a resource", "process grew by MiB at most")...)}
+	t := report.Table{Header: append([]string{"resources", "plan JSON KiB", "graph KiB"}, append(report.SampleHeader, "µs a resource", "daemon grew by MiB at most")...)}
 	curve := report.Series{Name: "Graph"}
 	for _, n := range sizes {
 		b.say("    %d resources", n)
@@ -48,8 +48,8 @@ func largePlans(ctx context.Context, b *bench) (_ report.Section, err error) {
 		curve.X, curve.Y = append(curve.X, float64(n)), append(curve.Y, samples.Median())
 	}
 	return report.Section{
-		Text: "Graph of a plan, without the time of the engine: its recorded output is played back. The memory is what this process grew by while it " +
-			"made the graph: the guest's memory, the host's and the client's together.",
+		Text: "Graph of a plan, without the time of the engine: its recorded output is played back. The memory is what the daemon grew by while it " +
+			"made the graph: the guest's memory and the host's together.",
 		Tables: []report.Table{t},
 		Plots: []report.Plot{{
 			File: "graph.svg", Title: "Graph of a plan", X: "resources", Y: "ms", Series: []report.Series{curve},
@@ -81,20 +81,23 @@ func (b *bench) measureGraph(ctx context.Context, p *recordedPlan, rounds int) (
 	if err := os.WriteFile(engine, []byte(replayEngine), 0o700); err != nil {
 		return nil, 0, err
 	}
-	replaying := *b
-	replaying.engine = engine
-	r, err := replaying.newRuntime(ctx, host.Options{Plugin: b.terraformPlugin()})
+	d, err := b.startDaemon(ctx, b.terraformPlugin(), "--engine", engine)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	defer func() { err = errors.Join(err, d.stop()) }()
+	c, err := d.dial()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer c.Close()
 	archive, err := b.archiveOf(p.template, "plan.json", string(p.json), "graph.dot", string(p.dot))
 	if err != nil {
 		return nil, 0, err
 	}
 	var samples report.Samples
 	for range rounds + 1 {
-		took, more, err := timeGraph(ctx, r, archive)
+		took, more, err := timeGraph(ctx, d, c, archive)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -105,16 +108,19 @@ func (b *bench) measureGraph(ctx context.Context, p *recordedPlan, rounds int) (
 	return samples[1:], grew, nil
 }
 
-func timeGraph(ctx context.Context, r *host.Runtime, archive []byte) (took time.Duration, grew int64, err error) {
-	s := openLocal(ctx, r)
-	defer func() { err = errors.Join(err, s.Close()) }()
+func timeGraph(ctx context.Context, d *daemon, c *client.Client, archive []byte) (took time.Duration, grew int64, err error) {
+	s, err := c.Open(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, goodbye(s)) }()
 	if _, err := play(ctx, s, new(pb.Config), initRequest(archive), planRequest); err != nil {
 		return 0, 0, err
 	}
-	if err := resetPeak(); err != nil {
+	if err := d.resetPeak(); err != nil {
 		return 0, 0, err
 	}
-	before, err := peak()
+	before, err := d.peak()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -127,6 +133,6 @@ func timeGraph(ctx context.Context, r *host.Runtime, archive []byte) (took time.
 	if c := answer.GetGraph(); c.GetError() != "" || len(c.GetResources()) == 0 {
 		return 0, 0, fmt.Errorf("the graph has %d resources, and the error %q", len(c.GetResources()), c.GetError())
 	}
-	after, err := peak()
+	after, err := d.peak()
 	return took, after - before, err
 }

@@ -7,16 +7,19 @@ import (
 	"strings"
 )
 
-// resident is the resident memory of a process in bytes, with each page that is mapped several times counted once.
-func resident(pid int) (int64, error) { return memoryField(pid, "smaps_rollup", "Pss:") }
+// resident is the daemon's resident memory in bytes, with each page that is mapped several times counted once.
+func (d *daemon) resident() (int64, error) { return d.memory("smaps_rollup", "Pss:") }
 
-// peak is the most resident memory that this process has had since resetPeak.
-func peak() (int64, error) { return memoryField(os.Getpid(), "status", "VmHWM:") }
+// peak is the most resident memory that the daemon has had since resetPeak.
+func (d *daemon) peak() (int64, error) { return d.memory("status", "VmHWM:") }
 
-func resetPeak() error { return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+func (d *daemon) resetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", d.command.Process.Pid), []byte("5"), 0)
+}
 
-func memoryField(pid int, file, name string) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+func (d *daemon) memory(file, name string) (int64, error) {
+	path := fmt.Sprintf("/proc/%d/%s", d.command.Process.Pid, file)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
@@ -26,5 +29,5 @@ func memoryField(pid int, file, name string) (int64, error) {
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("/proc/%d/%s does not tell %s", pid, file, name)
+	return 0, fmt.Errorf("%s does not tell %s", path, name)
 }

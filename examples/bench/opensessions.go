@@ -4,12 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/provisor/provisor/examples/bench/internal/parse"
@@ -52,11 +47,12 @@ const sessionsPerConnection = 100
 
 // measureOpen opens more and more sessions of one daemon.
 func (b *bench) measureOpen(ctx context.Context, t *report.Table, name string, requests []*pb.Request, counts []int) (err error) {
-	d, err := b.startDaemon(ctx)
+	daemon, err := b.startDaemon(ctx, b.comparedPlugin(), "--max-streams", "20000")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
+	d := &crowdOfSessions{daemon: daemon}
+	defer func() { err = errors.Join(err, d.close()) }()
 	// The first session of a daemon makes what all others share.
 	if err := d.once(ctx, requests); err != nil {
 		return err
@@ -78,66 +74,30 @@ func (b *bench) measureOpen(ctx context.Context, t *report.Table, name string, r
 	return nil
 }
 
-// daemon is a daemon in a process of its own, and the sessions that are open.
-type daemon struct {
-	address  string
-	command  *exec.Cmd
-	ended    chan error
-	log      *strings.Builder
+// crowdOfSessions are the open sessions of a daemon.
+type crowdOfSessions struct {
+	*daemon
 	clients  []*client.Client
 	sessions []*client.Session
 }
 
-func (b *bench) startDaemon(ctx context.Context) (*daemon, error) {
-	socket := filepath.Join(b.dir, "socket")
-	d := &daemon{address: "unix:" + socket, ended: make(chan error, 1), log: new(strings.Builder)}
-	d.command = exec.Command(b.provisor, "serve", "--listen", d.address, "--log-level", "warn", "--data-dir", filepath.Join(b.dir, "daemon"),
-		"--plugin", filepath.Join(b.repo, "examples", "bench", "guests", "provisor"), "--max-streams", "20000")
-	d.command.Stdout, d.command.Stderr = d.log, d.log
-	if err := d.command.Start(); err != nil {
-		return nil, err
-	}
-	go func() { d.ended <- d.command.Wait() }()
-	for {
-		if conn, err := net.Dial("unix", socket); err == nil {
-			return d, conn.Close()
-		}
-		select {
-		case err := <-d.ended:
-			return nil, fmt.Errorf("the daemon has ended: %v\n%s", err, d.log)
-		case <-ctx.Done():
-			return nil, errors.Join(context.Cause(ctx), d.stop())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-func (d *daemon) stop() error {
+func (d *crowdOfSessions) close() error {
 	var errs []error
 	for _, c := range d.clients {
 		errs = append(errs, c.Close())
 	}
-	errs = append(errs, d.command.Process.Signal(syscall.SIGTERM))
-	if err := <-d.ended; err != nil {
-		errs = append(errs, fmt.Errorf("the daemon ended with %w\n%s", err, d.log))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.stop())...)
 }
 
 // once plays a session from its beginning to its end.
-func (d *daemon) once(ctx context.Context, requests []*pb.Request) error {
-	c, err := client.Dial(d.address, client.Options{})
+func (d *crowdOfSessions) once(ctx context.Context, requests []*pb.Request) error {
+	c, err := d.dial()
 	if err != nil {
 		return err
 	}
 	s, err := openRemote(ctx, c, requests)
 	if err == nil {
-		err = s.CloseSend()
-		for err == nil {
-			if _, err := s.Recv(); err != nil {
-				break
-			}
-		}
+		err = goodbye(s)
 	}
 	return errors.Join(err, c.Close())
 }
@@ -155,9 +115,9 @@ func openRemote(ctx context.Context, c *client.Client, requests []*pb.Request) (
 }
 
 // openUpTo opens sessions until there are n.
-func (d *daemon) openUpTo(ctx context.Context, n int, requests []*pb.Request) error {
+func (d *crowdOfSessions) openUpTo(ctx context.Context, n int, requests []*pb.Request) error {
 	for len(d.clients) < (n+sessionsPerConnection-1)/sessionsPerConnection {
-		c, err := client.Dial(d.address, client.Options{})
+		c, err := d.dial()
 		if err != nil {
 			return err
 		}
@@ -180,15 +140,15 @@ func (d *daemon) openUpTo(ctx context.Context, n int, requests []*pb.Request) er
 }
 
 // settled is the daemon's resident memory once that changes no more by itself.
-func (d *daemon) settled() (int64, error) {
+func (d *crowdOfSessions) settled() (int64, error) {
 	const looks, apart, little = 40, 250 * time.Millisecond, 256 << 10
-	last, err := resident(d.command.Process.Pid)
+	last, err := d.resident()
 	for range looks {
 		if err != nil {
 			return 0, err
 		}
 		time.Sleep(apart)
-		now, err := resident(d.command.Process.Pid)
+		now, err := d.resident()
 		if err != nil {
 			return 0, err
 		}

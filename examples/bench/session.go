@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
@@ -57,4 +58,18 @@ func play(ctx context.Context, s *client.Session, config *pb.Config, requests ..
 		return nil, errors.New("no request")
 	}
 	return answer, nil
+}
+
+// goodbye ends the session, and waits until the other side has ended it too.
+func goodbye(s *client.Session) error {
+	if err := s.CloseSend(); err != nil {
+		return err
+	}
+	for {
+		if _, err := s.Recv(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }

@@ -73,7 +73,7 @@ func (b *bench) starters(ctx context.Context, dir string) (_ []starter, free fun
 	}
 	var all []starter
 	for _, v := range startVariants {
-		v.options.Plugin = filepath.Join(b.repo, "examples", "bench", "guests", "provisor")
+		v.options.Plugin = b.comparedPlugin()
 		r, err := b.newRuntime(ctx, v.options)
 		if err != nil {
 			return nil, free, err
@@ -140,6 +140,11 @@ func startSession(ctx context.Context, r *host.Runtime, archive []byte) (*pb.Par
 		return nil, nil, err
 	}
 	return answer.GetParse(), stop, nil
+}
+
+// comparedPlugin is the directory of the plugin that is compared with others.
+func (b *bench) comparedPlugin() string {
+	return filepath.Join(b.repo, "examples", "bench", "guests", "provisor")
 }
 
 // build builds one of the bench's guests: for WebAssembly where the file's name says so.

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/client"
+)
+
+// daemon is a provisor that serves sessions in a process of its own, as operators have it.
+type daemon struct {
+	address string
+	command *exec.Cmd
+	ended   chan error
+	log     *strings.Builder
+}
+
+// startDaemon starts a daemon with the plugin in that directory.
+func (b *bench) startDaemon(ctx context.Context, plugin string, args ...string) (*daemon, error) {
+	dir, err := os.MkdirTemp(b.dir, "d")
+	if err != nil {
+		return nil, err
+	}
+	socket := filepath.Join(dir, "s")
+	d := &daemon{address: "unix:" + socket, ended: make(chan error, 1), log: new(strings.Builder)}
+	d.command = exec.Command(b.provisor, append([]string{
+		"serve", "--listen", d.address, "--log-level", "warn", "--data-dir", filepath.Join(dir, "data"), "--plugin", plugin, "--mirror", b.mirror,
+	}, args...)...)
+	d.command.Stdout, d.command.Stderr = d.log, d.log
+	if err := d.command.Start(); err != nil {
+		return nil, err
+	}
+	go func() { d.ended <- d.command.Wait() }()
+	for {
+		if conn, err := net.Dial("unix", socket); err == nil {
+			return d, conn.Close()
+		}
+		select {
+		case err := <-d.ended:
+			return nil, fmt.Errorf("the daemon has ended: %v\n%s", err, d.log)
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), d.stop())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (d *daemon) stop() error {
+	if err := d.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := <-d.ended; err != nil {
+		return fmt.Errorf("the daemon ended with %w\n%s", err, d.log)
+	}
+	return nil
+}
+
+func (d *daemon) dial() (*client.Client, error) { return client.Dial(d.address, client.Options{}) }
+
+// cpu is the processor time that the daemon has used, and that of its children that have ended.
+func (d *daemon) cpu() (own, children time.Duration, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.command.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	// The name in parentheses may hold anything; the fields after it are numbered from 3 on.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	var ticks [4]int64
+	for i := range ticks {
+		if ticks[i], err = strconv.ParseInt(fields[14-3+i], 10, 64); err != nil {
+			return 0, 0, err
+		}
+	}
+	// Linux tells this in hundredths of a second on all its platforms.
+	const tick = time.Second / 100
+	return time.Duration(ticks[0]+ticks[1]) * tick, time.Duration(ticks[2]+ticks[3]) * tick, nil
+}
+
+// daemonVariant is a way in which a daemon runs engines.
+type daemonVariant struct {
+	name string
+	args []string
+}
+
+// daemonVariants are the daemon as it is by default, and without a jail around engines.
+func daemonVariants() []daemonVariant {
+	var bare []string
+	for _, l := range host.JailLayers() {
+		bare = append(bare, "--jail-disable", string(l))
+	}
+	return []daemonVariant{{"Provisor", nil}, {"Provisor without a jail", bare}}
+}
