@@ -119,7 +119,6 @@ func (s *session) serve(ctx context.Context, in <-chan received) error {
 		select {
 		case m := <-in:
 			w, err := s.take(m)
-			m = received{} // what it holds may be large
 			if err == nil && w != nil {
 				err = s.perform(ctx, w, in)
 			}
