@@ -1,16 +1,15 @@
 // Package show reads what the engine's `show -json` prints of a plan or a state: just the parts that answers are made of.
 //
 // It has types of its own rather than those of terraform-json. A plan shows every resource up to four times (planned
-// values, changes, prior state, configuration); decoding all of it into maps takes 64 MB and 0.8 seconds in a guest for a plan of
-// 2,000 resources and 8 MB, and numbers go through float64. Here whatever is not needed is skipped, and a resource's values stay
-// JSON text until somebody asks for them: 10 MB and 0.5 seconds (BenchmarkReadPlan).
+// values, changes, prior state, configuration); decoding all of it into maps takes several times the plan's own size. Here
+// whatever is not needed is passed over, and a resource's values stay JSON text, the very bytes that were read, until somebody asks
+// for them.
 package show
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 )
 
@@ -28,8 +27,8 @@ type State struct {
 
 // Module is a module instance's resources and the module instances below it, both in the engine's order.
 type Module struct {
-	Resources []*Resource `json:"resources"`
-	Children  []*Module   `json:"child_modules"`
+	Resources []*Resource
+	Children  []*Module
 }
 
 // Modes of a resource.
@@ -40,90 +39,110 @@ const (
 
 // Resource is one instance of a resource or data source.
 type Resource struct {
-	Address string          `json:"address"` // absolute, with instance keys
-	Mode    string          `json:"mode"`
-	Type    string          `json:"type"`
-	Name    string          `json:"name"`
-	Values  json.RawMessage `json:"values"` // an object, or null, or absent; what is unknown is left out
-	Deposed string          `json:"deposed_key"`
+	Address string // absolute, with instance keys
+	Mode    string
+	Type    string
+	Name    string
+	Values  json.RawMessage // an object, or null, or absent; what is unknown is left out
+	Deposed string
 }
 
 // Change is what the plan does to one instance.
 type Change struct {
-	Address string `json:"address"`
-	Mode    string `json:"mode"`
-	Type    string `json:"type"`
-	Deposed string `json:"deposed"`
+	Address string
+	Mode    string
+	Type    string
+	Deposed string
 	Change  struct {
-		Actions         []string        `json:"actions"`
-		Before          json.RawMessage `json:"before"`
-		After           json.RawMessage `json:"after"`
-		AfterUnknown    json.RawMessage `json:"after_unknown"`
-		BeforeSensitive json.RawMessage `json:"before_sensitive"`
-		AfterSensitive  json.RawMessage `json:"after_sensitive"`
-		ReplacePaths    json.RawMessage `json:"replace_paths"`
-	} `json:"change"`
-}
-
-// root is a state's or a plan's "values" object.
-type root struct {
-	RootModule *Module `json:"root_module"`
+		Actions         []string
+		Before          json.RawMessage
+		After           json.RawMessage
+		AfterUnknown    json.RawMessage
+		BeforeSensitive json.RawMessage
+		AfterSensitive  json.RawMessage
+		ReplacePaths    json.RawMessage
+	}
 }
 
 // ReadPlan reads `show -json PLANFILE`.
 func ReadPlan(data []byte) (*Plan, error) {
-	var p struct {
-		FormatVersion string   `json:"format_version"`
-		PlannedValues *root    `json:"planned_values"`
-		Changes       []Change `json:"resource_changes"`
-		PriorState    *struct {
-			Values *root `json:"values"`
-		} `json:"prior_state"`
-	}
-	if err := decode(data, &p); err != nil {
+	plan, err := readPlan(data)
+	if err != nil {
 		return nil, fmt.Errorf("read the plan: %w", err)
 	}
-	if err := checkVersion(p.FormatVersion); err != nil {
-		return nil, fmt.Errorf("read the plan: %w", err)
+	return plan, nil
+}
+
+func readPlan(data []byte) (*Plan, error) {
+	var version string
+	var planned, prior values
+	plan := new(Plan)
+	r := newReader(data)
+	if err := r.document(func(name []byte) error {
+		switch string(name) {
+		case "format_version":
+			return r.text(&version)
+		case "planned_values":
+			return r.values(&planned)
+		case "resource_changes":
+			return r.changes(&plan.Changes)
+		case "prior_state":
+			return r.priorState(&prior)
+		}
+		return r.skip()
+	}); err != nil {
+		return nil, err
 	}
-	if p.PlannedValues == nil {
-		return nil, errors.New("read the plan: planned_values is missing: this is not what the engine shows of a plan")
+	if err := checkVersion(version); err != nil {
+		return nil, err
 	}
-	plan := &Plan{Planned: p.PlannedValues.RootModule, Changes: p.Changes}
+	if !planned.there {
+		return nil, errors.New("planned_values is missing: this is not what the engine shows of a plan")
+	}
+	plan.Planned, plan.Prior = planned.root, prior.root
 	if plan.Planned == nil {
-		plan.Planned = &Module{}
-	}
-	if p.PriorState != nil && p.PriorState.Values != nil {
-		plan.Prior = p.PriorState.Values.RootModule
+		plan.Planned = new(Module)
 	}
 	if err := plan.Prior.check(); err != nil {
-		return nil, fmt.Errorf("read the plan: prior_state: %w", err)
+		return nil, fmt.Errorf("prior_state: %w", err)
 	}
 	if err := plan.Planned.check(); err != nil {
-		return nil, fmt.Errorf("read the plan: planned_values: %w", err)
+		return nil, fmt.Errorf("planned_values: %w", err)
 	}
 	return plan, nil
 }
 
 // ReadState reads `show -json`.
 func ReadState(data []byte) (*State, error) {
-	var s struct {
-		FormatVersion string `json:"format_version"`
-		Values        *root  `json:"values"`
-	}
-	if err := decode(data, &s); err != nil {
+	state, err := readState(data)
+	if err != nil {
 		return nil, fmt.Errorf("read the state: %w", err)
 	}
-	if err := checkVersion(s.FormatVersion); err != nil {
-		return nil, fmt.Errorf("read the state: %w", err)
+	return state, nil
+}
+
+func readState(data []byte) (*State, error) {
+	var version string
+	var v values
+	r := newReader(data)
+	if err := r.document(func(name []byte) error {
+		switch string(name) {
+		case "format_version":
+			return r.text(&version)
+		case "values":
+			return r.values(&v)
+		}
+		return r.skip()
+	}); err != nil {
+		return nil, err
 	}
-	if s.Values == nil {
-		return &State{}, nil
+	if err := checkVersion(version); err != nil {
+		return nil, err
 	}
-	if err := s.Values.RootModule.check(); err != nil {
-		return nil, fmt.Errorf("read the state: values: %w", err)
+	if err := v.root.check(); err != nil {
+		return nil, fmt.Errorf("values: %w", err)
 	}
-	return &State{Root: s.Values.RootModule}, nil
+	return &State{Root: v.root}, nil
 }
 
 // Walk calls f with every resource below m, those of child modules before the module's own, in the engine's order.
@@ -162,38 +181,6 @@ func (r *Resource) check() error {
 		}
 	}
 	return nil
-}
-
-// decode is json.Unmarshal with errors for people.
-func decode(data []byte, into any) error {
-	if len(data) == 0 {
-		return errors.New("it is empty, JSON was expected")
-	}
-	err := json.Unmarshal(data, into)
-	var wrongType *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &wrongType) && wrongType.Field == "":
-		return fmt.Errorf("it is not a JSON object but a %s", wrongType.Value)
-	case errors.As(err, &wrongType):
-		return fmt.Errorf("%s is a %s, want %s", wrongType.Field, wrongType.Value, jsonKind(wrongType.Type))
-	case errors.As(err, &syntax):
-		return fmt.Errorf("it is not JSON: byte %d: %w", syntax.Offset, err)
-	case err != nil:
-		return fmt.Errorf("it is not JSON: %w", err)
-	}
-	return nil
-}
-
-func jsonKind(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Slice, reflect.Array:
-		return "an array"
-	default:
-		return "an object"
-	}
 }
 
 // checkVersion refuses formats that nobody knows yet. The engine raises the minor number for what readers may ignore,

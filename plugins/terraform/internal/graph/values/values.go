@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Object is a resource's attributes, or those of a block in it. Its first error sticks: read everything, then ask Err.
@@ -36,13 +38,68 @@ func Parse(address string, raw json.RawMessage) Object {
 	if len(raw) == 0 {
 		return o
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber() // large numbers must not go through a float64
-	if err := d.Decode(&o.values); err != nil {
+	var ok bool
+	v, err := decode(jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)))
+	if o.values, ok = v.(map[string]any); err != nil || !ok && v != nil {
 		o.values = nil
 		o.state.err = fmt.Errorf("%s: the values are not a JSON object", address)
 	}
 	return o
+}
+
+// decode is json.Decoder.Decode into an any, with numbers as they are written: large ones must not go through a float64. It does
+// without reflection, which is slow in WebAssembly.
+func decode(d *jsontext.Decoder) (any, error) {
+	switch d.PeekKind() {
+	case '{':
+		return decodeObject(d)
+	case '[':
+		return decodeList(d)
+	}
+	token, err := d.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	switch token.Kind() {
+	case '"':
+		return token.String(), nil
+	case '0':
+		return json.Number(token.String()), nil
+	case 't', 'f':
+		return token.Bool(), nil
+	default:
+		return nil, nil
+	}
+}
+
+func decodeObject(d *jsontext.Decoder) (map[string]any, error) {
+	object := make(map[string]any)
+	_, err := d.ReadToken()
+	for err == nil && d.PeekKind() != '}' {
+		var name jsontext.Token
+		if name, err = d.ReadToken(); err == nil {
+			name := name.String() // it is gone with the next read
+			object[name], err = decode(d)
+		}
+	}
+	if err == nil {
+		_, err = d.ReadToken()
+	}
+	return object, err
+}
+
+func decodeList(d *jsontext.Decoder) ([]any, error) {
+	list := []any{}
+	_, err := d.ReadToken()
+	for err == nil && d.PeekKind() != ']' {
+		var element any
+		element, err = decode(d)
+		list = append(list, element)
+	}
+	if err == nil {
+		_, err = d.ReadToken()
+	}
+	return list, err
 }
 
 // Err is the first error of reading o, or of any block of it.

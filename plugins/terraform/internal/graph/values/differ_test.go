@@ -1,0 +1,30 @@
+package values
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+)
+
+// FuzzDecode compares with the standard library.
+func FuzzDecode(f *testing.F) {
+	for _, text := range []string{`{"a":[1,2.50,1e400,-0,null,true,"\u00e9\ud800"],"b":{"c":{}},"b":[]}`, `[`, `{"a"}`, "\"\xff\"", `nul`, `{} {`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, gotErr := decode(jsontext.NewDecoder(bytes.NewBuffer(bytes.Clone(data)), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)))
+		var want any
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber()
+		wantErr := d.Decode(&want)
+		if (gotErr == nil) != (wantErr == nil) {
+			t.Fatalf("%q: error %v, the standard library has %v", data, gotErr, wantErr)
+		}
+		if diff := cmp.Diff(want, got); gotErr == nil && diff != "" {
+			t.Errorf("%q (-want +got):\n%s", data, diff)
+		}
+	})
+}
