@@ -1,0 +1,88 @@
+// Package config reads the configuration of a daemon, in HCL, and says what is wrong with it: all of it, each with its file and line and what
+// to do.
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/proto/guestpb"
+)
+
+// Config is a configuration. What it leaves out is zero, and has its default where it is used. Paths are absolute.
+type Config struct {
+	// File is where it was read from.
+	File string
+	// DataDir holds what sessions have and what must not be lost, CacheDir what can be made again.
+	DataDir, CacheDir string
+	// Concurrency is how many requests run at once.
+	Concurrency  int
+	DrainTimeout time.Duration
+	// MaxMessage is the largest message of a client, in bytes.
+	MaxMessage int
+	// MaxStreams is how many sessions may be open, MaxStreamsPerConnection how many of them on one connection.
+	MaxStreams, MaxStreamsPerConnection int
+	// Keepalive is within how long a client that has vanished is noticed.
+	Keepalive time.Duration
+	// MinFree, Ballast and MaxKept are those of host.Options, in bytes.
+	MinFree, Ballast, MaxKept int64
+
+	Listeners []Listener
+	Engines   []Engine
+	Tenants   []Tenant
+	Limits    Limits
+	Log       Log
+	// AuditFile is where each session leaves a line; empty = in the daemon's log.
+	AuditFile string
+}
+
+// Listener is an address to listen on.
+type Listener struct {
+	Address                   string
+	TLSCert, TLSKey, ClientCA string
+	// CertificateOptional lets in clients without a certificate as well.
+	CertificateOptional bool
+	// Anonymous is the tenant of clients that show no credentials.
+	Anonymous tenant.Tenant
+	Insecure  bool
+}
+
+// Engine is a Terraform or OpenTofu for tenants to use.
+type Engine struct {
+	Name string
+	// Path is the binary's; empty = the first that is found. Version is what it must say of itself; empty = anything.
+	Path, Version string
+	Mirror        string
+	// Env is what it gets of this process's environment, NAME, or what is set there, NAME=VALUE.
+	Env []string
+}
+
+// Tenant is on whose behalf sessions run.
+type Tenant struct {
+	Tenant tenant.Tenant
+	// Credentials are what its clients are known by.
+	Credentials []access.Credential
+	// Engine is the name of one of Engines; empty = the first, or that which is found where there are none.
+	Engine string
+	// Env is over that of the engine.
+	Env []string
+	// Weight is the tenant's part of the machine, Concurrency how many of its requests run at once.
+	Weight, Concurrency int
+	// Queue is how many of its new sessions may wait for their turn, Sessions how many may be open.
+	Queue, Sessions int
+	Limits          Limits
+}
+
+// Limits bound a session or request. Zero fields mean those of the configuration around them.
+type Limits struct {
+	*guestpb.Limits
+	ExitTimeout, GracePeriod time.Duration
+}
+
+// Log says how the daemon's log is written.
+type Log struct {
+	Level  slog.Level
+	Format string
+}

@@ -1,0 +1,350 @@
+package config
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/proto/guestpb"
+)
+
+const (
+	secretHash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b" // of "secret"
+	pinHash    = "ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89"
+)
+
+// fakeFiles have all files but those whose name has "missing" in it.
+type fakeFiles struct{}
+
+func (fakeFiles) isFile(path string) error {
+	if strings.Contains(path, "missing") {
+		return &fs.PathError{Op: "stat", Path: path, Err: fs.ErrNotExist}
+	}
+	return nil
+}
+func (f fakeFiles) isDir(path string) error { return f.isFile(path) }
+func (f fakeFiles) tokens(path string, owner tenant.Tenant) ([]access.Credential, error) {
+	h := access.Hash(sha256.Sum256([]byte(path)))
+	if strings.Contains(path, "others") {
+		owner = tenant.Default
+	}
+	return []access.Credential{{Tenant: owner, Token: &h}}, f.isFile(path)
+}
+func (fakeFiles) checkTLS(cert, key, clientCA string) error {
+	if strings.Contains(key, "wrong") {
+		return errors.New("the key does not fit")
+	}
+	return nil
+}
+
+func hash(t *testing.T, text string) *access.Hash {
+	t.Helper()
+	h, err := access.ParseHash(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func tenantOf(t *testing.T, name string) tenant.Tenant {
+	t.Helper()
+	tn, err := tenant.Parse(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tn
+}
+
+func TestEverything(t *testing.T) {
+	source := `
+data_dir  = "/var/lib/provisor"
+cache_dir = "cache"
+
+concurrency   = 4
+drain_timeout = "2m"
+keepalive     = "20s"
+max_message   = "32MiB"
+max_streams   = 500
+max_streams_per_connection = 50
+min_free = "1GiB"
+ballast  = 0
+max_kept = 1048576
+
+listen "unix:run/socket" {
+  anonymous = "local"
+}
+listen "0.0.0.0:7070" {
+  tls_cert  = "tls/cert.pem"
+  tls_key   = "/tls/key.pem"
+  client_ca = "tls/ca.pem"
+  client_certificates = "optional"
+}
+
+engine "stable" {
+  path     = "/opt/terraform"
+  version  = "1.11.4"
+  mirror   = "mirror"
+  env      = { B = "2=3", A = "" }
+  pass_env = ["HTTPS_PROXY"]
+}
+engine "tofu" {
+  path = "tofu"
+}
+
+tenant "local" {}
+
+tenant "team-a" {
+  token_sha256         = ["` + secretHash + `"]
+  token_files          = ["a.tokens"]
+  certificate_subjects = ["CN=team-a,O=Example"]
+  certificate_sha256   = ["sha256:` + pinHash + `"]
+  engine      = "tofu"
+  env         = { AWS_REGION = "eu-central-1" }
+  weight      = 3
+  concurrency = 2
+  queue       = 10
+  sessions    = 20
+  limits {
+    disk_bytes      = "1GiB"
+    request_timeout = "10m"
+    exit_timeout    = "1m30s"
+  }
+}
+
+limits {
+  files        = 1000
+  log_bytes    = "1MB"
+  grace_period = "5s"
+}
+
+log {
+  level  = "debug"
+  format = "json"
+}
+
+audit {
+  file = "/var/log/audit"
+}
+`
+	got, problems := parse([]byte(source), "/etc/provisor/provisor.hcl", fakeFiles{})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	local, a := tenantOf(t, "local"), tenantOf(t, "team-a")
+	file := access.Hash(sha256.Sum256([]byte("/etc/provisor/a.tokens")))
+	want := &Config{
+		File: "/etc/provisor/provisor.hcl", DataDir: "/var/lib/provisor", CacheDir: "/etc/provisor/cache",
+		Concurrency: 4, DrainTimeout: 2 * time.Minute, Keepalive: 20 * time.Second,
+		MaxMessage: 32 << 20, MaxStreams: 500, MaxStreamsPerConnection: 50, MinFree: 1 << 30, Ballast: -1, MaxKept: 1 << 20,
+		Listeners: []Listener{
+			{Address: "unix:/etc/provisor/run/socket", Anonymous: local},
+			{Address: "0.0.0.0:7070", TLSCert: "/etc/provisor/tls/cert.pem", TLSKey: "/tls/key.pem", ClientCA: "/etc/provisor/tls/ca.pem", CertificateOptional: true},
+		},
+		Engines: []Engine{
+			{Name: "stable", Path: "/opt/terraform", Version: "1.11.4", Mirror: "/etc/provisor/mirror", Env: []string{"HTTPS_PROXY", "A=", "B=2=3"}},
+			{Name: "tofu", Path: "tofu"},
+		},
+		Tenants: []Tenant{
+			{Tenant: local, Limits: Limits{Limits: &guestpb.Limits{}}},
+			{
+				Tenant: a, Engine: "tofu", Env: []string{"AWS_REGION=eu-central-1"}, Weight: 3, Concurrency: 2, Queue: 10, Sessions: 20,
+				Credentials: []access.Credential{
+					{Tenant: a, Token: hash(t, secretHash)}, {Tenant: a, Certificate: hash(t, pinHash)},
+					{Tenant: a, Subject: "CN=team-a,O=Example"}, {Tenant: a, Token: &file},
+				},
+				Limits: Limits{Limits: &guestpb.Limits{DiskBytes: 1 << 30, RequestMillis: 600_000}, ExitTimeout: 90 * time.Second},
+			},
+		},
+		Limits:    Limits{Limits: &guestpb.Limits{Files: 1000, LogBytes: 1_000_000}, GracePeriod: 5 * time.Second},
+		Log:       Log{Level: slog.LevelDebug, Format: "json"},
+		AuditFile: "/var/log/audit",
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform(), cmp.Comparer(func(a, b tenant.Tenant) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An empty file is what a daemon without a configuration does.
+func TestNothing(t *testing.T) {
+	got, problems := parse(nil, "/p.hcl", fakeFiles{})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if len(got.Tenants) != 1 || got.Tenants[0].Tenant != tenant.Default || len(got.Listeners) != 1 || got.Listeners[0] != (Listener{Anonymous: tenant.Default}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Every problem has its line and says what to do, all of them come at once, and no secret is in one.
+func TestProblems(t *testing.T) {
+	const good = "tenant \"a\" {\n  token_sha256 = [\"" + secretHash + "\"]\n}\n" // three lines
+	for name, tt := range map[string]struct {
+		source string
+		want   []string
+	}{
+		"syntax":              {"a = \nlisten {", []string{`1:5: Expected the start of an expression`}},
+		"an unknown key":      {"concurency = 2\n", []string{`1:1: unknown key "concurency": did you mean "concurrency"?`}},
+		"a far unknown key":   {"log {\n colour = true\n}\n", []string{`2:2: unknown key "colour" in log: there are format, level`}},
+		"an unknown block":    {"tenants \"a\" {\n}\n", []string{`1:1: unknown block "tenants": did you mean "tenant"?`}},
+		"no block at all":     {"log {\n  x {\n  }\n}\n", []string{`2:3: unknown block "x" in log: nothing may stand here`}},
+		"a block as a value":  {"log = {}\n", []string{`1:1: log is a block: write it without the equals sign`}},
+		"a value as a block":  {"concurrency {\n}\n", []string{`1:1: concurrency is a value, not a block: write concurrency = ...`}},
+		"in a tenant":         {"tenant \"a\" {\n  token_sha265 = []\n}\n", []string{`2:3: unknown key "token_sha265" in tenant "a": did you mean "token_sha256"?`}},
+		"in a tenant's limit": {good + "tenant \"b\" {\n  limits {\n    disk = 1\n  }\n}\n", []string{`6:5: unknown key "disk" in limits: did you mean "disk_bytes"?`}},
+		"a number":            {"concurrency = \"many\"\n", []string{`1:16: Unsuitable value: a number is required`}},
+		"too small a number":  {"concurrency = 0\nmax_streams = -1\n", []string{`1:15: concurrency is 0: want a number from 1 on`, `2:15: max_streams is -1`}},
+		"a fraction":          {"concurrency = 1.5\n", []string{`1:15: Unsuitable value`}},
+		"a duration":          {"drain_timeout = 5\nkeepalive = \"-1s\"\n", []string{`1:17: drain_timeout is "5": want a duration such as "90s" or "5m"`, `2:13: keepalive is "-1s"`}},
+		"a size":              {"max_message = \"big\"\nmin_free = \"-1\"\n", []string{`1:15: max_message is "big": want a number of bytes`, `2:12: min_free`}},
+		"a limit":             {"limits {\n  disk_bytes = 0\n  request_timeout = \"x\"\n  files = [1]\n}\n", []string{`2:16: disk_bytes is "0"`, `3:21: request_timeout is "x"`, `4:11: files: want a number`}},
+		"a variable":          {"data_dir = var.x\n", []string{`1:12: Variables may not be used here`}},
+		"twice":               {"data_dir = \"a\"\ndata_dir = \"b\"\n", []string{`2:1: The argument "data_dir" was already set`}},
+		"two logs":            {"log {}\nlog {}\n", []string{`2:1: Only one log block is allowed`}},
+		"a log level":         {"log {\n  level = \"loud\"\n}\n", []string{`2:11: level is "loud": want one of info, debug, warn, error`}},
+		"a label":             {"tenant {\n}\n", []string{`1:8: All tenant blocks must have 1 labels (name)`}},
+		"a tenant's name":     {"tenant \"A b\" {\n}\n", []string{`1:1: tenant name "A b": want lower-case letters`}},
+		"a tenant twice":      {good + good, []string{`4:1: tenant "a" is declared on line 1 already`}},
+		"a token itself":      {"tenant \"a\" {\n  token_sha256 = [\"hunter2\"]\n}\n", []string{`2:18: token_sha256, entry 1: want a SHA-256, as 64 hexadecimal digits`}},
+		"a token of two": {good + "tenant \"b\" {\n  token_sha256 = [\"" + secretHash + "\"]\n}\n",
+			[]string{`1:1: tenants a and b have the token whose hash begins with 2bb80d53 in common`}},
+		"a token file that is not there": {"tenant \"a\" {\n  token_files = [\"missing\"]\n}\n", []string{`2:17: stat /etc/missing: file does not exist`}},
+		"a token file of another":        {"tenant \"a\" {\n  token_files = [\"others\"]\n}\n", []string{`2:17: /etc/others has a token of tenant default`}},
+		"a subject":                      {"tenant \"a\" {\n  certificate_subjects = [\"team\"]\n}\n", []string{`2:26: certificate_subjects, entry 1 is "team": want the whole subject, such as "CN=team-a,O=Example"`}},
+		"an engine that is none":         {good + "tenant \"b\" {\n  engine = \"x\"\n}\nengine \"y\" {}\n", []string{`5:12: there is no engine "x": declare it, or take one of "y"`}},
+		"an engine that is missing":      {good + "engine \"y\" {\n  path = \"./missing\"\n  mirror = \"missing\"\n}\n", []string{`5:10: path: stat /etc/missing`, `6:12: mirror: stat`}},
+		"an engine's version":            {good + "engine \"y\" {\n  version = \"~> 1\"\n}\n", []string{`5:13: version is "~> 1": want what the engine says`}},
+		"environment":                    {good + "engine \"y\" {\n  env = { \"A=B\" = \"c\" }\n  pass_env = [\"\"]\n}\n", []string{`5:9: "A=B" can't be the name of a variable`, `6:14: "" can't be the name`}},
+		"an address":                     {good + "listen \"nowhere\" {}\n", []string{`4:1: address "nowhere": want unix:PATH or HOST:PORT`}},
+		"an address twice":               {good + "listen \"unix:/s\" {}\nlisten \"unix:///s\" {}\n", []string{`5:1: listen "unix:/s" is declared on line 4 already`}},
+		"an anonymous tenant":            {good + "listen \"unix:/s\" {\n  anonymous = \"b\"\n}\n", []string{`5:15: there is no tenant "b": declare it, or take one of "a"`}},
+		"open to all":                    {good + "listen \":1\" {\n  anonymous = \"a\"\n}\n", []string{`4:1: listen ":1": anybody who reaches this address could run programs`}},
+		"nobody is known":                {"tenant \"a\" {}\nlisten \"unix:/s\" {}\n", []string{`2:1: listen "unix:/s": nobody could open a session here`}},
+		"nobody is asked":                {"tenant \"a\" {\n  certificate_subjects = [\"CN=a\"]\n}\nlisten \"unix:/s\" {}\n", []string{`4:1: listen "unix:/s": nobody could open`}},
+		"insecure for nothing":           {good + "listen \":1\" {\n  insecure = true\n}\n", []string{`4:1: listen ":1": insecure is for a TCP address with an anonymous tenant`}},
+		"half of TLS":                    {good + "listen \":1\" {\n  tls_cert = \"c\"\n}\n", []string{`4:1: listen ":1": tls_cert and tls_key go together`}},
+		"a client CA alone":              {good + "listen \":1\" {\n  client_ca = \"c\"\n}\n", []string{`4:1: listen ":1": client_ca needs tls_cert`}},
+		"a key that does not fit":        {good + "listen \":1\" {\n  tls_cert = \"c\"\n  tls_key = \"wrong\"\n}\n", []string{`4:1: listen ":1": the key does not fit`}},
+		"a certificate that is missing":  {good + "listen \":1\" {\n  tls_cert = \"missing\"\n  tls_key = \"k\"\n}\n", []string{`5:14: tls_cert: stat /etc/missing`}},
+		"certificates that nobody wants": {good + "listen \":1\" {\n  client_certificates = \"required\"\n}\n", []string{`4:1: listen ":1": client_certificates needs client_ca`}},
+		"too deep":                       {"data_dir = " + strings.Repeat("(", 200), []string{`1:112: this is nested too deeply`}},
+		"too many operators":             {"data_dir = " + strings.Repeat("!", 2000), []string{`this is nested too deeply`}},
+		"everything at once": {"concurency = 2\nlog {\n  level = \"x\"\n}\ntenant \"a\" {\n  weight = 0\n  queue = -1\n}\nlisten \"x\" {}\n",
+			[]string{`1:1: unknown key`, `3:11: level`, `6:12: weight is 0`, `7:11: queue is -1`, `9:1: address "x"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, problems := parse([]byte(tt.source), "/etc/p.hcl", fakeFiles{})
+			if len(problems) == 0 {
+				t.Fatalf("got no problem, want %q", tt.want)
+			}
+			rest := problems
+			for _, want := range tt.want {
+				found := false
+				for i, p := range rest {
+					if found = strings.Contains(p.String(), want); found {
+						rest = rest[i+1:]
+						break
+					}
+				}
+				if !found {
+					t.Errorf("got\n%v\nwant %q in it, in this order", problems, want)
+				}
+			}
+			for _, p := range problems {
+				if p.Line == 0 || p.File != "/etc/p.hcl" {
+					t.Errorf("no place: %s", p)
+				}
+			}
+			if text := problems.Error(); strings.Contains(text, secretHash) || strings.Contains(text, "hunter2") {
+				t.Errorf("a secret is given away: %s", text)
+			}
+		})
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("tokens", secretHash+"\n")
+	c, err := Load(write("good.hcl", "tenant \"a\" {\n  token_files = [\"tokens\"]\n}\n"))
+	if err != nil || len(c.Tenants[0].Credentials) != 1 {
+		t.Fatal(c, err)
+	}
+	write("no.tokens", "secret")
+	write("cert", "nothing")
+	_, err = Load(write("bad.hcl", `tenant "a" {
+  token_files = ["no.tokens"]
+}
+engine "e" {
+  path   = "./cert/x"
+  mirror = "cert"
+}
+listen ":1" {
+  tls_cert  = "cert"
+  tls_key   = "cert"
+}
+`))
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 4 {
+		t.Fatalf("got %v", err)
+	}
+	for i, want := range []string{"no.tokens: line 1: want a SHA-256", "not a directory", "cert is not a directory", "the certificate " + filepath.Join(dir, "cert")} {
+		if !strings.Contains(problems[i].Text, want) {
+			t.Errorf("problem %d is %s, want %q", i, problems[i], want)
+		}
+	}
+	for _, path := range []string{filepath.Join(dir, "none"), dir} {
+		if _, err := Load(path); err == nil || errors.As(err, &problems) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("")
+	f.Add("listen \"unix:/s\" {\n  anonymous = \"default\"\n}\n")
+	f.Add("tenant \"a\" {\n  token_sha256 = [\"" + secretHash + "\"]\n  limits {\n    files = 7\n  }\n}\n")
+	f.Add("engine \"e\" {\n  env = { A = \"b\" }\n}\nlog {\n level = \"debug\"\n}")
+	f.Add("limits = {}\nlisten {\n}\ntenant \"x\" \"y\" {}")
+	f.Fuzz(func(t *testing.T, source string) {
+		c, problems := parse([]byte(source), "/etc/p.hcl", fakeFiles{})
+		if (c == nil) != (len(problems) > 0) {
+			t.Fatalf("%v and %v", c, problems)
+		}
+		for _, p := range problems {
+			if p.File == "" || p.Line < 1 || p.Text == "" {
+				t.Errorf("a problem without a place or a text: %+v", p)
+			}
+		}
+		if c == nil {
+			return
+		}
+		if len(c.Tenants) == 0 || len(c.Listeners) == 0 {
+			t.Errorf("nobody, or nowhere: %+v", c)
+		}
+		for _, l := range c.Listeners {
+			if l.Anonymous != (tenant.Tenant{}) && !l.Insecure && l.TLSCert == "" && !strings.HasPrefix(l.Address, "unix:") && !strings.Contains(l.Address, "/") && l.Address != "" {
+				t.Errorf("anybody can open sessions: %+v", l)
+			}
+		}
+		_ = fmt.Sprint(c.Credentials())
+	})
+}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/tenant"
+)
+
+// files is what a configuration refers to outside itself.
+type files interface {
+	isFile(path string) error
+	isDir(path string) error
+	tokens(path string, owner tenant.Tenant) ([]access.Credential, error)
+	// checkTLS says whether the key belongs to the certificate, and the client CA, if there is one, is one.
+	checkTLS(cert, key, clientCA string) error
+}
+
+// disk are the files of this machine.
+type disk struct{}
+
+func (disk) isFile(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	return nil
+}
+
+func (disk) isDir(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory", path)
+	}
+	return nil
+}
+
+func (d disk) tokens(path string, owner tenant.Tenant) ([]access.Credential, error) {
+	if err := d.isFile(path); err != nil {
+		return nil, fmt.Errorf("read the tokens: %w", err)
+	}
+	return access.ReadTokens(path, owner)
+}
+
+func (d disk) checkTLS(cert, key, clientCA string) error {
+	for _, path := range []string{cert, key, clientCA} {
+		if path != "" && d.isFile(path) != nil {
+			return nil // that has been said
+		}
+	}
+	if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+		return fmt.Errorf("the certificate %s and the key %s: %w", cert, key, err)
+	}
+	if clientCA == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(clientCA)
+	if err != nil {
+		return err
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return errors.New("client_ca: no certificate in PEM form is in " + clientCA)
+	}
+	return nil
+}
