@@ -3,14 +3,13 @@ package host
 import (
 	"github.com/provisor/provisor/host/internal/filecache"
 	"github.com/provisor/provisor/host/internal/session"
-	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
 // cache is the tenant's part of the cache for the plugin. The plugin's digest belongs to it, since any plugin can give itself
 // any name; and the engine, since what one version has made need not suit another.
-func (u use) cache(t tenant.Tenant) session.Cache {
-	return tenantCache{u.runtime.files, filecache.Scope{t.Name(), u.plugin.Name, u.plugin.Digest, u.engine.Name, u.engine.Version}}
+func (u use) cache() session.Cache {
+	return tenantCache{u.files, filecache.Scope{u.tenant.Name(), u.plugin.Name, u.plugin.Digest, u.engine.Name, u.engine.Version}}
 }
 
 type tenantCache struct {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -11,27 +12,49 @@ import (
 // engineProgram is the logical name under which plugins ask for the engine, whichever it is.
 const engineProgram = "terraform"
 
-// engineSlot is a place for the engine, which is looked for when the first plugin asks for it: where there is none, one is built.
+// EngineOptions are an engine that tenants can be given.
+type EngineOptions struct {
+	// Name is what tenants' options call it.
+	Name string
+	// Path is the binary's. Empty = terraform, then tofu on the PATH, then an OpenTofu that is built.
+	Path string
+	// Version is what the binary must say of itself; empty = anything.
+	Version string
+	// Mirror is a directory of providers that it looks into first. Empty = the one in the cache directory.
+	Mirror string
+	// Env is what it gets of this process's environment: NAME lets the variable through, NAME=VALUE sets it.
+	Env []string
+}
+
+// engineSlot is a place for an engine, which is looked for when the first plugin asks for it: where there is none, one is built.
 type engineSlot struct {
+	EngineOptions
+	options engine.Options
 	finding sync.Mutex
 	found   atomic.Pointer[engine.Engine]
 }
 
-func (r *Runtime) findEngine(ctx context.Context) (*engine.Engine, error) {
-	r.engine.finding.Lock()
-	defer r.engine.finding.Unlock()
-	if e := r.engine.found.Load(); e != nil {
+func (s *engineSlot) find(ctx context.Context) (*engine.Engine, error) {
+	s.finding.Lock()
+	defer s.finding.Unlock()
+	if e := s.found.Load(); e != nil {
 		return e, nil
 	}
-	e, err := engine.Find(ctx, r.engineOptions())
+	e, err := engine.Find(ctx, s.options)
 	if err != nil {
 		return nil, err
 	}
-	r.engine.found.Store(e)
+	if s.Version != "" && e.Version != s.Version {
+		return nil, fmt.Errorf("engine %q: %s is %s %s, version %s is wanted: name another path, or change the version", s.Name, e.Path, e.Name, e.Version, s.Version)
+	}
+	s.found.Store(e)
 	return e, nil
 }
 
-func (r *Runtime) engineOptions() engine.Options {
-	o := r.options
-	return engine.Options{Path: o.Engine, CacheDir: o.CacheDir, Env: o.EngineEnv, Mirrors: o.mirrors(), Log: o.Log, Progress: o.Progress}
+func (o *Options) engineOptions(e EngineOptions) engine.Options {
+	found := engine.Options{Path: e.Path, CacheDir: o.CacheDir, Env: e.Env, Log: o.Log, Progress: o.Progress}
+	if e.Mirror != "" {
+		found.Mirrors = []string{e.Mirror}
+	}
+	return found
 }

@@ -10,11 +10,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/provisor/provisor/host/internal/engine"
 	"github.com/provisor/provisor/host/internal/exec/jail"
-	"github.com/provisor/provisor/host/internal/filecache"
 	"github.com/provisor/provisor/host/internal/plugin/registry"
 	"github.com/provisor/provisor/host/internal/plugin/store"
 	"github.com/provisor/provisor/host/internal/queue"
@@ -42,6 +42,10 @@ type Options struct {
 	Mirror string
 	// EngineEnv is what the engine gets of this process's environment: NAME lets the variable through, NAME=VALUE sets it.
 	EngineEnv []string
+	// Engines are the engines that tenants can be given, in the place of Engine, Mirror and EngineEnv. The first is that of tenants that name none.
+	Engines []EngineOptions
+	// Tenants are the tenants that there are. nil = there may be any, with what these options say of all.
+	Tenants map[Tenant]TenantOptions
 	// CacheDir holds what can be made again: compiled plugins, engines, providers, what sessions keep for later ones. Empty = DefaultCacheDir.
 	CacheDir string
 	// DataDir holds what can't: the directories of running sessions, and the states that could not be delivered. Empty = DefaultDataDir.
@@ -84,12 +88,14 @@ type Runtime struct {
 	sandbox *sandbox.Runtime
 	store   *store.Store
 	plugins *registry.Registry
-	engine  engineSlot
 	workdir *workdir.Store
 	states  *recovery.Store
-	files   *filecache.Cache
 	jail    *jail.Jail
 	queue   *queue.Queue
+	setup   atomic.Pointer[setup]
+	mu      sync.Mutex
+	// open is how many sessions each tenant has.
+	open map[tenant.Tenant]int
 	// killed ends when Kill is called.
 	killed context.Context
 	kill   context.CancelFunc
@@ -123,7 +129,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	r := &Runtime{options: o, queue: queue.New(o.Concurrency, func(string) queue.Share { return queue.Share{} })}
+	r := &Runtime{options: o, queue: queue.New(o.Concurrency, o.share), open: make(map[tenant.Tenant]int)}
 	r.killed, r.kill = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -138,25 +144,23 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	s, err := newSetup(o)
+	if err != nil {
+		return nil, err
+	}
+	r.setup.Store(s)
 	if err := r.openPlugins(ctx); err != nil {
 		return nil, err
 	}
-	if o.Engine != "" {
-		// One that is named must be there in any case.
-		if _, err := r.findEngine(ctx); err != nil {
-			return nil, err
-		}
+	// One that is named must be there whatever plugins ask for.
+	if err := s.findEngines(ctx, false); err != nil {
+		return nil, err
 	}
 	if err := r.openDirectories(); err != nil {
 		return nil, err
 	}
 	if n := r.states.Rescued(); n > 0 && quiet {
 		fmt.Fprintf(o.Progress, "states of applies that were cut short and are kept: %d. See provisor recover list\n", n)
-	}
-	if r.files, err = filecache.Open(filecache.Options{
-		Dir: filepath.Join(o.CacheDir, "files"), LinkTargets: engine.Mirrors(r.engineOptions()), Log: o.Log,
-	}); err != nil {
-		return nil, err
 	}
 	return r, nil
 }
@@ -184,14 +188,6 @@ func (o *Options) fill() (err error) {
 	return nil
 }
 
-// mirrors is the directory of providers, if one is named; engines look into that of the cache directory by themselves.
-func (o *Options) mirrors() []string {
-	if o.Mirror == "" {
-		return nil
-	}
-	return []string{o.Mirror}
-}
-
 // Tenant is on whose behalf a session runs.
 type Tenant = tenant.Tenant
 
@@ -209,12 +205,21 @@ var ErrKill = session.ErrKill
 
 // Session serves one session for the tenant on the stream, up to its end. It returns nil after a session that the client ended well.
 func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
+	p, err := r.setup.Load().profile(t)
+	if err != nil {
+		return fmt.Errorf("begin the session: %w", err)
+	}
+	leave, err := r.enter(p)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	lease, err := r.plugins.Lease(t)
 	if err != nil {
 		return fmt.Errorf("begin the session: %w", err)
 	}
 	defer lease.Release()
-	o := r.use(lease.Plugin, lease.Grants).sessionOptions(t)
+	o := r.use(p, lease.Plugin, lease.Grants).sessionOptions()
 	o.Failed = func(string) { lease.Failed() }
 	return session.Run(ctx, o, s)
 }

@@ -50,8 +50,7 @@ func (r *Runtime) ready(ctx context.Context, p *plugin.Plugin, g plugin.Grants) 
 	if !g.Of(p.Manifest).Program(engineProgram) {
 		return nil
 	}
-	_, err := r.findEngine(ctx)
-	return err
+	return r.setup.Load().findEngines(ctx, true)
 }
 
 // base is the plugin that the options name.

@@ -23,7 +23,11 @@ const probeTime = time.Minute
 // probe tries a plugin out: in a session of its own, with directories that are thrown away, it must answer an Init with an empty archive
 // and, if it takes that, a Parse. Whether it answers with an error does not matter: there is nothing in the template.
 func (r *Runtime) probe(ctx context.Context, p *plugin.Plugin, g plugin.Grants) error {
-	o := r.use(p, g).sessionOptions(DefaultTenant)
+	pr, err := r.setup.Load().newProfile(DefaultTenant, TenantOptions{})
+	if err != nil {
+		return err
+	}
+	o := r.use(pr, p, g).sessionOptions()
 	// What it makes is for no later session, and it does not wait behind those of clients.
 	o.Cache, o.Turn = nil, nil
 	o.Log = o.Log.With("probe", true)
@@ -35,7 +39,7 @@ func (r *Runtime) probe(ctx context.Context, p *plugin.Plugin, g plugin.Grants) 
 	failure := ""
 	o.Failed = func(reason string) { failure = reason }
 	s := &probeStream{answers: make(chan *pb.Response, 1), done: make(chan struct{})}
-	err := session.Run(ctx, o, s)
+	err = session.Run(ctx, o, s)
 	close(s.done)
 	switch {
 	case err != nil:

@@ -21,8 +21,9 @@ import (
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
-// use is a version of a plugin, with what it may use of the runtime.
+// use is a version of a plugin in a tenant's session, with what it may use of the runtime.
 type use struct {
+	*profile
 	runtime *Runtime
 	plugin  *plugin.Plugin
 	grants  plugin.Grants
@@ -31,10 +32,10 @@ type use struct {
 }
 
 // use is what sessions of that version are made of. What it is granted has been made ready.
-func (r *Runtime) use(p *plugin.Plugin, g plugin.Grants) use {
-	u := use{runtime: r, plugin: p, grants: g.Of(p.Manifest), engine: new(engine.Engine)}
-	if found := r.engine.found.Load(); found != nil && u.grants.Program(engineProgram) {
-		u.engine = found
+func (r *Runtime) use(pr *profile, p *plugin.Plugin, g plugin.Grants) use {
+	u := use{profile: pr, runtime: r, plugin: p, grants: g.Of(p.Manifest), engine: new(engine.Engine)}
+	if found := pr.engine.found.Load(); found != nil && u.grants.Program(engineProgram) {
+		u.engine = found.With(pr.env)
 	}
 	return u
 }
@@ -43,8 +44,8 @@ func (r *Runtime) use(p *plugin.Plugin, g plugin.Grants) use {
 func (u use) runsEngine() bool { return u.engine.Path != "" }
 
 // sessionOptions say what a session of the tenant stands on.
-func (u use) sessionOptions(t tenant.Tenant) session.Options {
-	r := u.runtime
+func (u use) sessionOptions() session.Options {
+	r, t := u.runtime, u.tenant
 	programs := map[string]session.Program{}
 	if u.runsEngine() {
 		programs[engineProgram] = session.Program{
@@ -62,14 +63,14 @@ func (u use) sessionOptions(t tenant.Tenant) session.Options {
 		Directory:      func(context.Context) (session.Directory, error) { return u.openDirectory(t, id) },
 		Instances:      instances{u.plugin},
 		Programs:       programs,
-		Turn:           func(begun bool) (*queue.Ticket, error) { return r.queue.Ask(t.Name(), begun) },
-		Cache:          u.cache(t),
-		ExitTimeout:    r.options.ExitTimeout,
-		GracePeriod:    r.options.GracePeriod,
-		FreshInstances: r.options.FreshInstances,
-		Log:            r.options.Log.With("version", u.plugin.Version),
+		Turn:           func(begun bool) (*queue.Ticket, error) { return r.turn(t, begun) },
+		Cache:          u.cache(),
+		ExitTimeout:    u.exitTimeout,
+		GracePeriod:    u.gracePeriod,
+		FreshInstances: u.options.FreshInstances,
+		Log:            u.options.Log.With("version", u.plugin.Version),
 		Kill:           r.killed,
-		Limits:         r.options.limits(),
+		Limits:         u.limits,
 	}
 }
 
@@ -103,7 +104,7 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 			return nil, err
 		}
 	}
-	d.quota = jailfs.NewQuota(quotaOf(r.options.limits()))
+	d.quota = jailfs.NewQuota(quotaOf(u.limits))
 	if d.work, err = jailfs.Open(s.Work, d.quota); err != nil {
 		return nil, fmt.Errorf("open the session's work directory: %w", err)
 	}
@@ -173,8 +174,8 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	if err != nil {
 		return nil, err
 	}
-	if u.runtime.options.Dependencies != nil && isGraph(c.Args) {
-		return &tee{Process: p, whole: u.runtime.options.Dependencies}, nil
+	if u.options.Dependencies != nil && isGraph(c.Args) {
+		return &tee{Process: p, whole: u.options.Dependencies}, nil
 	}
 	return p, nil
 }

@@ -75,7 +75,11 @@ func (s *Session) Close() error {
 
 // Configure sends the Config, which every session begins with.
 func (s *Session) Configure(c *pb.Config) error {
-	return s.Send(&pb.Request{Type: &pb.Request_Config{Config: c}})
+	if err := s.Send(&pb.Request{Type: &pb.Request_Config{Config: c}}); err != nil {
+		// A session that was refused may have ended before.
+		return fmt.Errorf("send the Config: %w", s.reason(err))
+	}
+	return nil
 }
 
 // Cancel asks the session to cancel what runs, if anything does. The Complete of the canceled request follows.

@@ -83,6 +83,24 @@ func Reserved(name string) bool {
 // hostsOwn are the variables that differ from session to session: no operator can set them for all.
 var hostsOwn = []string{"HOME", "TMPDIR", "TEMP", "TMP", "USERPROFILE", "APPDATA", "TF_PLUGIN_CACHE_DIR"}
 
+// With is the engine with more that the operator lets through, over what it has: NAME=VALUE, as ResolveEnv returns it.
+func (e *Engine) With(env []string) *Engine {
+	if len(env) == 0 {
+		return e
+	}
+	more := *e
+	more.passed = slices.DeleteFunc(slices.Clone(e.passed), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.ContainsFunc(env, func(own string) bool { return strings.HasPrefix(own, name+"=") })
+	})
+	more.passed = append(more.passed, env...)
+	slices.Sort(more.passed)
+	return &more
+}
+
+// ResolveEnv turns what the operator lets through (NAME or NAME=VALUE) into NAME=VALUE, with the values of this process where none is given.
+func ResolveEnv(operator []string) ([]string, error) { return resolveEnv(operator, os.LookupEnv) }
+
 // resolveEnv turns what the operator lets through (NAME or NAME=VALUE) into NAME=VALUE; a later one replaces an earlier one.
 // Names that the daemon does not have are left out.
 func resolveEnv(operator []string, lookup func(string) (string, bool)) ([]string, error) {

@@ -60,7 +60,7 @@ type Engine struct {
 // at most half a minute.
 func Find(ctx context.Context, o Options) (*Engine, error) {
 	o.fill()
-	passed, err := resolveEnv(o.Env, os.LookupEnv)
+	passed, err := ResolveEnv(o.Env)
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,8 @@ func statusOf(err error) error {
 		return status.Error(codes.ResourceExhausted, quota.Error())
 	case errors.As(err, &v):
 		return status.Error(codes.Code(v.Code), v.Error())
+	case errors.Is(err, tenant.ErrUnknown):
+		return status.Error(codes.Unauthenticated, err.Error())
 	case errors.Is(err, errShutdown), errors.Is(err, session.ErrKill):
 		return status.Error(codes.Unavailable, err.Error())
 	case errors.Is(err, context.Canceled):

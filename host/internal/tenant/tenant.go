@@ -2,6 +2,7 @@
 package tenant
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 )
@@ -30,6 +31,9 @@ func (t Tenant) Name() string { return t.name }
 
 // String is the tenant's name.
 func (t Tenant) String() string { return t.name }
+
+// ErrUnknown is why there is nothing for a tenant: it is not among those that there are, or no longer.
+var ErrUnknown = errors.New("there is no such tenant (any more)")
 
 // QuotaError says that a tenant has used up what it may have.
 type QuotaError struct {

@@ -1,0 +1,62 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Change is other options for a runtime, found good and not in force yet.
+type Change struct {
+	runtime *Runtime
+	setup   *setup
+}
+
+// Prepare gets all ready for other options: engines are found, directories made. Nothing changes for sessions before Commit, which can't
+// fail. No two changes may be prepared at once.
+func (r *Runtime) Prepare(ctx context.Context, o Options) (*Change, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	if err := r.checkFixed(o); err != nil {
+		return nil, err
+	}
+	s, err := newSetup(o)
+	if err != nil {
+		return nil, err
+	}
+	// All engines are wanted if any was: a plugin asks for whichever its tenant has.
+	if err := s.findEngines(ctx, r.setup.Load().found()); err != nil {
+		return nil, err
+	}
+	return &Change{r, s}, nil
+}
+
+// checkFixed says which options can't change any more.
+func (r *Runtime) checkFixed(o Options) error {
+	old, oldLimits, limits := r.options, r.options.limits(), o.limits()
+	var errs []error
+	for _, f := range []struct {
+		setting string
+		same    bool
+	}{
+		{"data_dir", old.DataDir == o.DataDir},
+		{"cache_dir", old.CacheDir == o.CacheDir},
+		{"min_free", old.MinFree == o.MinFree},
+		{"ballast", old.Ballast == o.Ballast},
+		{"max_kept", old.MaxKept == o.MaxKept},
+		{"memory_bytes", oldLimits.GetMemoryBytes() == limits.GetMemoryBytes()},
+		{"response_bytes", oldLimits.GetResponseBytes() == limits.GetResponseBytes()},
+	} {
+		if !f.same {
+			errs = append(errs, fmt.Errorf("%s can't change while the daemon runs: restart it, or leave it as it is", f.setting))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Commit puts the options into force for sessions that begin from now on. Those that are open keep what they began with.
+func (c *Change) Commit() {
+	c.runtime.setup.Store(c.setup)
+	c.runtime.queue.Configure(c.setup.options.Concurrency, c.setup.options.share)
+}
