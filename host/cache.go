@@ -1,6 +1,8 @@
 package host
 
 import (
+	"context"
+
 	"github.com/provisor/provisor/host/internal/filecache"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -17,10 +19,10 @@ type tenantCache struct {
 	scope filecache.Scope
 }
 
-func (c tenantCache) Restore(d session.Directory, key string) (bool, error) {
-	return c.files.Restore(c.scope, key, d.Work())
+func (c tenantCache) Restore(ctx context.Context, d session.Directory, key string) (bool, error) {
+	return c.files.Restore(ctx, c.scope, key, d.Work())
 }
 
-func (c tenantCache) Save(d session.Directory, req *guestpb.CacheSave) error {
-	return c.files.Save(c.scope, req.GetKey(), d.Work(), req.GetPaths())
+func (c tenantCache) Save(ctx context.Context, d session.Directory, req *guestpb.CacheSave) error {
+	return c.files.Save(ctx, c.scope, req.GetKey(), d.Work(), req.GetPaths())
 }

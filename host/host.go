@@ -58,7 +58,7 @@ type Options struct {
 	MaxKept int64
 	// ExitTimeout is how long an engine may take to end after an interrupt. 0 = 3 minutes.
 	ExitTimeout time.Duration
-	// RequestTimeout is the longest that one request may run. 0 = no limit.
+	// RequestTimeout is the longest that one request may run. 0 = 6 hours, negative = no limit.
 	RequestTimeout time.Duration
 	// GracePeriod is how long a plugin may take to answer after a cancel, once its programs have ended. 0 = 10 seconds.
 	GracePeriod time.Duration
@@ -140,7 +140,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
-		CacheDir: filepath.Join(o.CacheDir, "compiled"), Limits: sandbox.Limits{MemoryBytes: o.limits().MemoryBytes, ResponseBytes: o.limits().ResponseBytes}, Log: o.Log,
+		CacheDir: filepath.Join(o.CacheDir, "compiled"), Limits: sandboxLimits(o.limits()), Log: o.Log,
 	}); err != nil {
 		return nil, err
 	}

@@ -1,11 +1,14 @@
 package host
 
 import (
+	"math"
 	"runtime"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/host/internal/jailfs"
+	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
@@ -13,14 +16,23 @@ import (
 // take the machine. Their names are the settings that errors name.
 func DefaultLimits() *guestpb.Limits {
 	return &guestpb.Limits{
-		MemoryBytes:   256 << 20,
-		ResponseBytes: 64 << 20,
-		LogBytes:      64 << 20,
-		DiskBytes:     4 << 30,
-		Files:         200_000,
-		OpenFiles:     1024,
-		ProgramRuns:   100,
-		OutputBytes:   1 << 30,
+		MemoryBytes:       256 << 20,
+		RequestMillis:     millis(6 * time.Hour),
+		CpuMillis:         millis(10 * time.Minute),
+		ResponseBytes:     64 << 20,
+		LogBytes:          64 << 20,
+		LogBytesPerSecond: 4 << 20,
+		LogBurstBytes:     16 << 20,
+		DiskBytes:         4 << 30,
+		Files:             200_000,
+		OpenFiles:         1024,
+		ProgramRuns:       100,
+		OpenPrograms:      32,
+		OutputBytes:       1 << 30,
+		ConsoleBytes:      1 << 20,
+		ModuleBytes:       64 << 20,
+		CompileMillis:     millis(2 * time.Minute),
+		CompileBytes:      2 << 30,
 	}
 }
 
@@ -36,10 +48,33 @@ func (o Options) limits() *guestpb.Limits {
 	if o.MemoryBytes != 0 {
 		limits.MemoryBytes = o.MemoryBytes
 	}
-	if o.RequestTimeout != 0 {
-		limits.RequestMillis = uint64(o.RequestTimeout.Milliseconds())
+	switch {
+	case o.RequestTimeout > 0:
+		limits.RequestMillis = millis(o.RequestTimeout)
+	case o.RequestTimeout < 0:
+		limits.RequestMillis = 0
 	}
 	return limits
+}
+
+func millis(d time.Duration) uint64 { return uint64(d.Milliseconds()) }
+
+// sandboxLimits are those that the sandbox enforces.
+func sandboxLimits(l *guestpb.Limits) sandbox.Limits {
+	return sandbox.Limits{
+		MemoryBytes:   l.GetMemoryBytes(),
+		ModuleBytes:   l.GetModuleBytes(),
+		CompileTime:   duration(l.GetCompileMillis()),
+		CompileBytes:  l.GetCompileBytes(),
+		CPUTime:       duration(l.GetCpuMillis()),
+		ResponseBytes: l.GetResponseBytes(),
+		ConsoleBytes:  l.GetConsoleBytes(),
+		OpenPrograms:  int(min(l.GetOpenPrograms(), math.MaxInt32)),
+	}
+}
+
+func duration(millis uint64) time.Duration {
+	return time.Duration(min(millis, math.MaxInt64/uint64(time.Millisecond))) * time.Millisecond
 }
 
 func quotaOf(l *guestpb.Limits) jailfs.QuotaLimits {

@@ -153,18 +153,18 @@ func (x *Engine) GetVersion() string {
 	return ""
 }
 
-// Limits of one request or session. Zero = no limit.
+// Limits of one request, session or plugin. Zero = no limit.
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The instance's linear memory.
 	MemoryBytes uint64 `protobuf:"varint,1,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
 	// Wall time of one request.
 	RequestMillis uint64 `protobuf:"varint,2,opt,name=request_millis,json=requestMillis,proto3" json:"request_millis,omitempty"`
-	// CPU time of one request inside the guest.
+	// Time of one request inside the guest: host functions, and waiting for a processor, do not count.
 	CpuMillis uint64 `protobuf:"varint,3,opt,name=cpu_millis,json=cpuMillis,proto3" json:"cpu_millis,omitempty"`
 	// One serialized Response.
 	ResponseBytes uint64 `protobuf:"varint,4,opt,name=response_bytes,json=responseBytes,proto3" json:"response_bytes,omitempty"`
-	// All the log text of one request.
+	// All that one request logs: the text, and 32 bytes more for each Log.
 	LogBytes uint64 `protobuf:"varint,5,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"`
 	// Everything under /work and /tmp.
 	DiskBytes uint64 `protobuf:"varint,6,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
@@ -174,7 +174,20 @@ type Limits struct {
 	// exec_start calls of one request.
 	ProgramRuns uint64 `protobuf:"varint,9,opt,name=program_runs,json=programRuns,proto3" json:"program_runs,omitempty"`
 	// Standard output and error of one program run, together.
-	OutputBytes   uint64 `protobuf:"varint,10,opt,name=output_bytes,json=outputBytes,proto3" json:"output_bytes,omitempty"`
+	OutputBytes uint64 `protobuf:"varint,10,opt,name=output_bytes,json=outputBytes,proto3" json:"output_bytes,omitempty"`
+	// What one request may log in a second, counted like log_bytes. The first log_burst_bytes are free; beyond that log waits, and
+	// loses nothing.
+	LogBytesPerSecond uint64 `protobuf:"varint,11,opt,name=log_bytes_per_second,json=logBytesPerSecond,proto3" json:"log_bytes_per_second,omitempty"`
+	LogBurstBytes     uint64 `protobuf:"varint,12,opt,name=log_burst_bytes,json=logBurstBytes,proto3" json:"log_burst_bytes,omitempty"`
+	// Handles of exec_start that an instance holds at once.
+	OpenPrograms uint64 `protobuf:"varint,13,opt,name=open_programs,json=openPrograms,proto3" json:"open_programs,omitempty"`
+	// Standard output and error of the plugin itself in one request, which go to the host's log; the rest is dropped.
+	ConsoleBytes uint64 `protobuf:"varint,14,opt,name=console_bytes,json=consoleBytes,proto3" json:"console_bytes,omitempty"`
+	// The plugin's file.
+	ModuleBytes uint64 `protobuf:"varint,15,opt,name=module_bytes,json=moduleBytes,proto3" json:"module_bytes,omitempty"`
+	// How long compiling the plugin may take, and how much memory.
+	CompileMillis uint64 `protobuf:"varint,16,opt,name=compile_millis,json=compileMillis,proto3" json:"compile_millis,omitempty"`
+	CompileBytes  uint64 `protobuf:"varint,17,opt,name=compile_bytes,json=compileBytes,proto3" json:"compile_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,6 +288,55 @@ func (x *Limits) GetProgramRuns() uint64 {
 func (x *Limits) GetOutputBytes() uint64 {
 	if x != nil {
 		return x.OutputBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetLogBytesPerSecond() uint64 {
+	if x != nil {
+		return x.LogBytesPerSecond
+	}
+	return 0
+}
+
+func (x *Limits) GetLogBurstBytes() uint64 {
+	if x != nil {
+		return x.LogBurstBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetOpenPrograms() uint64 {
+	if x != nil {
+		return x.OpenPrograms
+	}
+	return 0
+}
+
+func (x *Limits) GetConsoleBytes() uint64 {
+	if x != nil {
+		return x.ConsoleBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetModuleBytes() uint64 {
+	if x != nil {
+		return x.ModuleBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetCompileMillis() uint64 {
+	if x != nil {
+		return x.CompileMillis
+	}
+	return 0
+}
+
+func (x *Limits) GetCompileBytes() uint64 {
+	if x != nil {
+		return x.CompileBytes
 	}
 	return 0
 }
@@ -645,7 +707,7 @@ const file_guest_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x19.provisor.guest.v1.EngineR\x05value:\x028\x01\"6\n" +
 	"\x06Engine\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\"\xcf\x02\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\xe1\x04\n" +
 	"\x06Limits\x12!\n" +
 	"\fmemory_bytes\x18\x01 \x01(\x04R\vmemoryBytes\x12%\n" +
 	"\x0erequest_millis\x18\x02 \x01(\x04R\rrequestMillis\x12\x1d\n" +
@@ -660,7 +722,14 @@ const file_guest_proto_rawDesc = "" +
 	"open_files\x18\b \x01(\x04R\topenFiles\x12!\n" +
 	"\fprogram_runs\x18\t \x01(\x04R\vprogramRuns\x12!\n" +
 	"\foutput_bytes\x18\n" +
-	" \x01(\x04R\voutputBytes\"u\n" +
+	" \x01(\x04R\voutputBytes\x12/\n" +
+	"\x14log_bytes_per_second\x18\v \x01(\x04R\x11logBytesPerSecond\x12&\n" +
+	"\x0flog_burst_bytes\x18\f \x01(\x04R\rlogBurstBytes\x12#\n" +
+	"\ropen_programs\x18\r \x01(\x04R\fopenPrograms\x12#\n" +
+	"\rconsole_bytes\x18\x0e \x01(\x04R\fconsoleBytes\x12!\n" +
+	"\fmodule_bytes\x18\x0f \x01(\x04R\vmoduleBytes\x12%\n" +
+	"\x0ecompile_millis\x18\x10 \x01(\x04R\rcompileMillis\x12#\n" +
+	"\rcompile_bytes\x18\x11 \x01(\x04R\fcompileBytes\"u\n" +
 	"\vExecRequest\x12\x18\n" +
 	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
 	"\x04args\x18\x02 \x03(\tR\x04args\x12\x10\n" +

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
@@ -13,27 +16,58 @@ import (
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
+// requestMillis is the limit that has a flag of its own.
+const requestMillis = "request_millis"
+
+func requestTimeoutFlag() cli.Flag {
+	return &cli.DurationFlag{Name: "request-timeout", Category: categoryRuntime, Value: time.Duration(host.DefaultLimits().RequestMillis) * time.Millisecond,
+		Usage: "cancel a request that runs longer than `DURATION` (0 = never)",
+		Action: func(c *cli.Context, _ time.Duration) error {
+			_, err := positive(c, "request-timeout")
+			return err
+		}}
+}
+
+// requestTimeout is the flag's value as the runtime's options want it: negative = never.
+func requestTimeout(c *cli.Context) time.Duration { return cmp.Or(c.Duration("request-timeout"), -1) }
+
 // limitFlag sets what host.DefaultLimits has a value for.
 func limitFlag() cli.Flag {
 	var known []string
-	defaults := host.DefaultLimits().ProtoReflect()
-	for i := range defaults.Descriptor().Fields().Len() {
-		f := defaults.Descriptor().Fields().Get(i)
-		if !defaults.Has(f) {
-			continue
+	fields := host.DefaultLimits().ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		name := string(fields.Get(i).Name())
+		if v := host.DefaultLimits().ProtoReflect().Get(fields.Get(i)).Uint(); v > 0 && name != requestMillis {
+			known = append(known, fmt.Sprintf("%s (%s)", name, limitText(name, v)))
 		}
-		value := fmt.Sprint(defaults.Get(f).Uint())
-		if strings.HasSuffix(string(f.Name()), "_bytes") {
-			value = humanize.IBytes(defaults.Get(f).Uint())
-		}
-		known = append(known, fmt.Sprintf("%s (%s)", f.Name(), value))
 	}
 	return &cli.StringSliceFlag{Name: "limit", Category: categoryRuntime,
-		Usage: "bound a session, as `NAME=VALUE`, with a unit such as MiB; may be repeated. Names and defaults: " + strings.Join(known, ", "),
+		Usage: "bound plugins and their requests, as `NAME=VALUE`, with a unit such as MiB or 30s; may be repeated (for time, see also --request-timeout). Names and defaults: " + strings.Join(known, ", "),
 		Action: func(c *cli.Context, _ []string) error {
 			_, err := parseLimits(c)
 			return err
 		}}
+}
+
+// isTime says whether the limit counts milliseconds.
+func isTime(limit string) bool { return strings.HasSuffix(limit, "_millis") }
+
+// limitText writes a limit as the flag takes it.
+func limitText(limit string, v uint64) string {
+	switch {
+	case isTime(limit):
+		// 10m0s is how a duration prints, 10m is how a person writes it.
+		text := (time.Duration(v) * time.Millisecond).String()
+		for _, zero := range []string{"m0s", "h0m"} {
+			if strings.HasSuffix(text, zero) {
+				text = text[:len(text)-2]
+			}
+		}
+		return text
+	case strings.Contains(limit, "bytes"):
+		return strings.ReplaceAll(humanize.IBytes(v), " ", "")
+	}
+	return fmt.Sprint(v)
 }
 
 // parseLimits reads the flag's values.
@@ -42,12 +76,15 @@ func parseLimits(c *cli.Context) (*guestpb.Limits, error) {
 	for _, setting := range c.StringSlice("limit") {
 		name, text, _ := strings.Cut(setting, "=")
 		field := defaults.Descriptor().Fields().ByName(protoreflect.Name(name))
+		if name == requestMillis {
+			return nil, usagef("--limit %s: the time of a request is set by --request-timeout", setting)
+		}
 		if field == nil || !defaults.Has(field) {
 			return nil, usagef("--limit %s: there is no limit %q; see --help", setting, name)
 		}
-		value, err := humanize.ParseBytes(text)
-		if err != nil || value == 0 {
-			return nil, usagef("--limit %s: want %s=NUMBER above 0, with a unit such as MiB if you like", setting, name)
+		value, err := parseLimit(name, text)
+		if err != nil {
+			return nil, usagef("--limit %s: %w", setting, err)
 		}
 		limits.ProtoReflect().Set(field, protoreflect.ValueOfUint64(value))
 	}
@@ -84,4 +121,22 @@ func parseSize(c *cli.Context, name string) (int64, error) {
 		return -1, nil
 	}
 	return int64(size), nil
+}
+
+// parseLimit reads a number with or without a unit.
+func parseLimit(name, text string) (uint64, error) {
+	if isTime(name) {
+		if d, err := time.ParseDuration(text); err == nil && d >= time.Millisecond {
+			return uint64(d.Milliseconds()), nil
+		}
+		if n, err := strconv.ParseUint(text, 10, 63); err == nil && n > 0 {
+			return n, nil
+		}
+		return 0, fmt.Errorf("want %s=DURATION above 0, such as 30s or 10m, or a number of milliseconds", name)
+	}
+	value, err := humanize.ParseBytes(text)
+	if err != nil || value == 0 {
+		return 0, fmt.Errorf("want %s=NUMBER above 0, with a unit such as MiB if you like", name)
+	}
+	return value, nil
 }

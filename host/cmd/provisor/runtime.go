@@ -23,6 +23,7 @@ func runtimeFlags() []cli.Flag {
 		&cli.StringFlag{Name: "mirror", Category: categoryRuntime, EnvVars: []string{"PROVISOR_MIRROR"}, Usage: "take providers from the mirror in `DIR` first (default: the one that \"provisor mirror add\" fills)"},
 		&cli.StringFlag{Name: "cache-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_CACHE_DIR"}, Usage: "keep compiled plugins, engines and providers in `DIR` (default: provisor in the user's cache directory)"},
 		limitFlag(),
+		requestTimeoutFlag(),
 		&cli.StringSliceFlag{Name: "jail-require", Category: categoryRuntime, Usage: "run no engine without the `LAYER` of the jail; may be repeated. Layers: " + layerNames()},
 		&cli.StringSliceFlag{Name: "jail-disable", Category: categoryRuntime, Usage: "leave the `LAYER` out of the jail around engines; may be repeated"},
 		&cli.StringFlag{Name: "data-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_DATA_DIR"}, Usage: "keep the directories of running sessions, and the states that could not be delivered, in `DIR` (default: provisor in the user's state directory)"},
@@ -36,18 +37,19 @@ func runtimeOptions(c *cli.Context) host.Options {
 	ballast, _ := parseSize(c, "ballast")
 	maxKept, _ := parseSize(c, "max-kept")
 	return host.Options{
-		MinFree:   minFree,
-		Ballast:   ballast,
-		MaxKept:   maxKept,
-		Limits:    limits,
-		Jail:      jailOptions(c),
-		Plugin:    c.String("plugin"),
-		Engine:    c.String("engine"),
-		EngineEnv: c.StringSlice("engine-env"),
-		Mirror:    c.String("mirror"),
-		CacheDir:  c.String("cache-dir"),
-		DataDir:   c.String("data-dir"),
-		Progress:  os.Stderr,
+		MinFree:        minFree,
+		Ballast:        ballast,
+		MaxKept:        maxKept,
+		Limits:         limits,
+		RequestTimeout: requestTimeout(c),
+		Jail:           jailOptions(c),
+		Plugin:         c.String("plugin"),
+		Engine:         c.String("engine"),
+		EngineEnv:      c.StringSlice("engine-env"),
+		Mirror:         c.String("mirror"),
+		CacheDir:       c.String("cache-dir"),
+		DataDir:        c.String("data-dir"),
+		Progress:       os.Stderr,
 	}
 }
 
@@ -73,7 +75,7 @@ type connection struct {
 // connect opens a session with the daemon that the flags name, or with a runtime in this process.
 func connect(c *cli.Context, signals *signals) (*connection, error) {
 	if address := c.String("server"); address != "" {
-		for _, name := range []string{"plugin", "engine", "mirror", "data-dir", "min-free", "ballast", "max-kept"} {
+		for _, name := range []string{"plugin", "engine", "mirror", "data-dir", "min-free", "ballast", "max-kept", "limit", "request-timeout"} {
 			if c.IsSet(name) {
 				return nil, usagef("--%s is for a runtime of this command's own; with --server, the daemon has its own", name)
 			}

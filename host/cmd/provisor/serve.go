@@ -39,7 +39,6 @@ func serveCommand(signals *signals) *cli.Command {
 			&cli.IntFlag{Name: "concurrency", Category: categoryRuntime, Value: host.DefaultConcurrency(), Usage: "run `N` requests at once, each in its own session; others wait for their turn"},
 			&cli.DurationFlag{Name: "drain-timeout", Category: categoryServer, Value: 5 * time.Minute, Usage: "let running sessions go on for `DURATION` after SIGTERM"},
 			&cli.DurationFlag{Name: "exit-timeout", Category: categoryRuntime, Value: 3 * time.Minute, Usage: "let an engine end by itself for `DURATION` after a cancel, then kill it"},
-			&cli.DurationFlag{Name: "request-timeout", Category: categoryRuntime, Usage: "cancel a request that runs longer than `DURATION` (0 = never)"},
 			&cli.StringFlag{Name: "log-format", Category: categoryOutput, Value: "text", Usage: "write the daemon's log in `FORMAT`, text or json"},
 			&cli.StringFlag{Name: "log-level", Category: categoryOutput, Value: "info", Usage: "write the daemon's log from `LEVEL` on: debug, info, warn, error"},
 		),
@@ -66,10 +65,8 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	if options.Concurrency = c.Int("concurrency"); options.Concurrency < 1 {
 		return usagef("--concurrency %d: want at least 1", options.Concurrency)
 	}
-	for name, d := range map[string]*time.Duration{"exit-timeout": &options.ExitTimeout, "request-timeout": &options.RequestTimeout} {
-		if *d, err = positive(c, name); err != nil {
-			return err
-		}
+	if options.ExitTimeout, err = positive(c, "exit-timeout"); err != nil {
+		return err
 	}
 	listening, err := serverOptions(c, log)
 	if err != nil {

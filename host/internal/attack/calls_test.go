@@ -144,7 +144,7 @@ func overlaps() []byte {
 	m.start(engine("sh", "echo output"))
 	m.call(abi.FuncExecRead, 1, at, 100, -1) // over its own request
 	m.call(abi.FuncExecWait, 1, at, 100)
-	m.call(abi.FuncSessionInfo, resultsAt-100, 4096) // over the results
+	m.call(abi.FuncSessionInfo, resultsAt+16, 4096) // over the results of these calls
 	// A file is written from vectors that are each other's buffer, and read back over the vectors and the count.
 	name, n := m.put("overlap")
 	vectors, _ := m.put(strings.Repeat(string(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, uint32(m.next)), 64)), 8))

@@ -12,6 +12,7 @@
 package filecache
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -121,8 +122,8 @@ func entryName(s Scope, key string) string {
 }
 
 // Save keeps copies of paths below the directory work, all of them or none. An entry that is there already stays as it is. Errors
-// carry an abi.Errno.
-func (c *Cache) Save(s Scope, key, work string, paths []string) error {
+// carry an abi.Errno. The end of ctx ends it.
+func (c *Cache) Save(ctx context.Context, s Scope, key, work string, paths []string) error {
 	paths, err := checkPaths(paths)
 	if err != nil {
 		return fmt.Errorf("save to the cache: %w", err)
@@ -131,20 +132,20 @@ func (c *Cache) Save(s Scope, key, work string, paths []string) error {
 	if _, err := os.Lstat(entry); err == nil {
 		return nil
 	}
-	if err := c.save(entry, work, paths); err != nil {
-		return fmt.Errorf("save to the cache: %w", withErrno(err))
+	if err := c.save(ctx, entry, work, paths); err != nil {
+		return fmt.Errorf("save to the cache: %w", withErrno(ctx, err))
 	}
 	c.evict(filepath.Base(entry))
 	return nil
 }
 
-func (c *Cache) save(entry, work string, paths []string) (err error) {
+func (c *Cache) save(ctx context.Context, entry, work string, paths []string) (err error) {
 	staging, err := os.MkdirTemp(c.path(stagingDir), "save-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
-	if err := c.collect(staging, work, paths); err != nil {
+	if err := c.collect(ctx, staging, work, paths); err != nil {
 		return err
 	}
 	err = os.Rename(staging, entry)
@@ -155,14 +156,14 @@ func (c *Cache) save(entry, work string, paths []string) (err error) {
 }
 
 // Restore puts copies of what Save kept into the directory work, in the place of what is there; false = there is no such entry. What
-// is found damaged is dropped and not restored. Errors carry an abi.Errno.
-func (c *Cache) Restore(s Scope, key, work string) (bool, error) {
+// is found damaged is dropped and not restored. Errors carry an abi.Errno. The end of ctx ends it.
+func (c *Cache) Restore(ctx context.Context, s Scope, key, work string) (bool, error) {
 	name := entryName(s, key)
 	entry := c.path(entriesDir, name)
 	if _, err := os.Lstat(entry); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	err := c.restore(name, work)
+	err := c.restore(ctx, name, work)
 	var damage *damageError
 	switch {
 	case err == nil:
@@ -174,13 +175,13 @@ func (c *Cache) Restore(s Scope, key, work string) (bool, error) {
 		c.remove(name)
 		return false, nil
 	}
-	return false, fmt.Errorf("restore from the cache: %w", withErrno(err))
+	return false, fmt.Errorf("restore from the cache: %w", withErrno(ctx, err))
 }
 
 // errGone is an entry that went between looking and locking.
 var errGone = errors.New("the entry is gone")
 
-func (c *Cache) restore(name, work string) error {
+func (c *Cache) restore(ctx context.Context, name, work string) error {
 	lock := c.lock(name)
 	if err := lock.RLock(); err != nil {
 		return fmt.Errorf("lock %s: %w", lock.Path(), err)
@@ -197,7 +198,7 @@ func (c *Cache) restore(name, work string) error {
 	if err := c.checkLinks(m); err != nil {
 		return &damageError{err}
 	}
-	if err := place(entry, m, work); err != nil {
+	if err := place(ctx, entry, m, work); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -219,9 +220,11 @@ func (c *Cache) lock(entry string) *flock.Flock {
 }
 
 // withErrno gives an error the errno that the plugin sees, if it has none.
-func withErrno(err error) error {
+func withErrno(ctx context.Context, err error) error {
 	var errno abi.Errno
 	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", abi.Canceled, err)
 	case errors.As(err, &errno):
 		return err
 	case errors.Is(err, fs.ErrNotExist):

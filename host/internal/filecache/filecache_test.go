@@ -1,6 +1,7 @@
 package filecache
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,14 +90,14 @@ func list(t *testing.T, dir string) map[string]string {
 
 func save(t *testing.T, c *Cache, key, work string, paths ...string) {
 	t.Helper()
-	if err := c.Save(scope, key, work, paths); err != nil {
+	if err := c.Save(t.Context(), scope, key, work, paths); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func restore(t *testing.T, c *Cache, key, work string) bool {
 	t.Helper()
-	found, err := c.Restore(scope, key, work)
+	found, err := c.Restore(t.Context(), scope, key, work)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +164,7 @@ func TestKeysAndScopes(t *testing.T) {
 		{scope, "K"}, {scope, ""}, {scope, "../k"}, {Scope{"default", "terraform2"}, "k"}, {Scope{"default"}, "terraform k"},
 		{Scope{`default" "terraform`}, "k"}, {Scope{"default", "terraform", "k"}, ""}, {scope, "k\x00"},
 	} {
-		if found, err := c.Restore(other.scope, other.key, t.TempDir()); found || err != nil {
+		if found, err := c.Restore(t.Context(), other.scope, other.key, t.TempDir()); found || err != nil {
 			t.Errorf("%q %q: %v, %v", other.scope, other.key, found, err)
 		}
 	}
@@ -218,7 +219,7 @@ func TestSaveRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cache := open(t, Options{LinkTargets: []string{mirror}, MaxEntryBytes: 100, MaxEntryFiles: 5})
-			err := cache.Save(scope, "k", tree(t, c.pairs...), c.paths)
+			err := cache.Save(t.Context(), scope, "k", tree(t, c.pairs...), c.paths)
 			if abi.ErrnoOf(err) != c.want {
 				t.Errorf("error %v, want %v", err, c.want)
 			}
@@ -243,7 +244,7 @@ func TestRestoreStaysInside(t *testing.T) {
 		}
 	})
 	t.Run("links before the paths", func(t *testing.T) {
-		if found, err := c.Restore(scope, "k", tree(t, "a", "->"+outside)); found || err == nil {
+		if found, err := c.Restore(t.Context(), scope, "k", tree(t, "a", "->"+outside)); found || err == nil {
 			t.Errorf("%v, %v; want an error", found, err)
 		}
 	})
@@ -406,7 +407,7 @@ func TestAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				found, err := c.Restore(scope, key, work)
+				found, err := c.Restore(t.Context(), scope, key, work)
 				if err != nil {
 					t.Errorf("restore %s: %v", key, err)
 				}
@@ -414,7 +415,7 @@ func TestAtOnce(t *testing.T) {
 					if err := errors.Join(os.Mkdir(filepath.Join(work, "d"), 0o700), os.WriteFile(filepath.Join(work, "d/f"), []byte(content), 0o600)); err != nil {
 						t.Error(err)
 					}
-					if err := c.Save(scope, key, work, []string{"d"}); err != nil {
+					if err := c.Save(t.Context(), scope, key, work, []string{"d"}); err != nil {
 						t.Errorf("save %s: %v", key, err)
 					}
 				}
@@ -430,4 +431,25 @@ func TestAtOnce(t *testing.T) {
 		t.Errorf("%d entries are left, there is room for 3", n)
 	}
 	wantNothingStaged(t, first)
+}
+
+// A copy may have gigabytes. It ends with the request.
+func TestEndOfTheRequest(t *testing.T) {
+	c := open(t, Options{})
+	work := tree(t, "a/b", "content")
+	ended, end := context.WithCancelCause(t.Context())
+	end(errors.New("the request is over"))
+	if err := c.Save(ended, scope, "k", work, []string{"a"}); abi.ErrnoOf(err) != abi.Canceled || !strings.Contains(err.Error(), "the request is over") {
+		t.Errorf("save: %v", err)
+	}
+	if len(entries(t, c)) > 0 {
+		t.Error("half of it was saved")
+	}
+	save(t, c, "k", work, "a")
+	if found, err := c.Restore(ended, scope, "k", t.TempDir()); found || abi.ErrnoOf(err) != abi.Canceled {
+		t.Errorf("restore: %v, %v", found, err)
+	}
+	if !restore(t, c, "k", t.TempDir()) {
+		t.Error("the entry is gone")
+	}
 }

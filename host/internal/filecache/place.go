@@ -2,6 +2,7 @@ package filecache
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -15,7 +16,7 @@ import (
 
 // place copies an entry into a work directory: first all of it aside, then, once it has proved whole, into its place. An open
 // directory, not its path, is what everything is relative to: no symlink that a session's program made leads out of it.
-func place(entry string, m *manifest, work string) (err error) {
+func place(ctx context.Context, entry string, m *manifest, work string) (err error) {
 	root, err := os.OpenRoot(work)
 	if err != nil {
 		return err
@@ -26,7 +27,7 @@ func place(entry string, m *manifest, work string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.RemoveAll(aside)) }()
-	if err := copyOut(root, aside, entry, m); err != nil {
+	if err := copyOut(ctx, root, aside, entry, m); err != nil {
 		return err
 	}
 	for _, p := range m.Paths {
@@ -44,14 +45,17 @@ func place(entry string, m *manifest, work string) (err error) {
 }
 
 // copyOut copies an entry into the directory dir of root.
-func copyOut(root *os.Root, dir, entry string, m *manifest) error {
+func copyOut(ctx context.Context, root *os.Root, dir, entry string, m *manifest) error {
 	for _, p := range m.Paths {
 		if err := root.MkdirAll(path.Join(dir, path.Dir(p)), 0o700); err != nil {
 			return err
 		}
 	}
 	for i, n := range m.Nodes {
-		if err := n.make(root, path.Join(dir, n.Name), contentPath(entry, i)); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := n.make(ctx, root, path.Join(dir, n.Name), contentPath(entry, i)); err != nil {
 			return err
 		}
 	}
@@ -66,7 +70,7 @@ func copyOut(root *os.Root, dir, entry string, m *manifest) error {
 	return nil
 }
 
-func (n *node) make(root *os.Root, name, content string) error {
+func (n *node) make(ctx context.Context, root *os.Root, name, content string) error {
 	switch {
 	case n.Mode.IsDir():
 		return root.Mkdir(name, 0o700)
@@ -83,7 +87,7 @@ func (n *node) make(root *os.Root, name, content string) error {
 		return err
 	}
 	sum := sha256.New()
-	size, err := copyContent(out, in, n.Size, sum)
+	size, err := copyContent(ctx, out, in, n.Size, sum)
 	if err == nil && (size != n.Size || !bytes.Equal(sum.Sum(nil), n.SHA256)) {
 		err = &damageError{fmt.Errorf("the content of %q is not what was saved", n.Name)}
 	}

@@ -1,6 +1,7 @@
 package filecache
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ func checkPaths(paths []string) ([]string, error) {
 
 // collector copies files of a work directory into an entry.
 type collector struct {
+	ctx   context.Context
 	cache *Cache
 	root  *os.Root
 	entry string
@@ -58,7 +60,7 @@ type collector struct {
 }
 
 // collect makes an entry of paths below the directory work.
-func (c *Cache) collect(entry, work string, paths []string) error {
+func (c *Cache) collect(ctx context.Context, entry, work string, paths []string) error {
 	root, err := os.OpenRoot(work)
 	if err != nil {
 		return err
@@ -67,7 +69,7 @@ func (c *Cache) collect(entry, work string, paths []string) error {
 	if err := os.Mkdir(filepath.Join(entry, filesDir), 0o700); err != nil {
 		return err
 	}
-	k := &collector{cache: c, root: root, entry: entry, m: manifest{Paths: paths}}
+	k := &collector{ctx: ctx, cache: c, root: root, entry: entry, m: manifest{Paths: paths}}
 	for _, p := range paths {
 		if err := k.realParents(p); err != nil {
 			return err
@@ -99,6 +101,9 @@ func (k *collector) add(top string) error {
 	for len(pending) > 0 {
 		name := pending[len(pending)-1]
 		pending = pending[:len(pending)-1]
+		if k.ctx.Err() != nil {
+			return context.Cause(k.ctx)
+		}
 		info, err := k.root.Lstat(name)
 		if err != nil {
 			return err
@@ -179,7 +184,7 @@ func (k *collector) copy(n *node, seen fs.FileInfo) error {
 		return err
 	}
 	sum := sha256.New()
-	n.Size, err = copyContent(out, in, left, sum)
+	n.Size, err = copyContent(k.ctx, out, in, left, sum)
 	if err = errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("copy %q: %w", n.Name, err)
 	}
@@ -201,10 +206,24 @@ func contentPath(entry string, i int) string {
 }
 
 // copyContent copies at most limit bytes and one, into a file of its own: the disk's blocks are shared where the file system can do
-// that, since it keeps both files apart, and copied where it can't. It returns the size, and feeds sum with the copy's content.
-func copyContent(out, in *os.File, limit int64, sum hash.Hash) (int64, error) {
+// that, since it keeps both files apart, and copied where it can't. It returns the size, and feeds sum with the copy's content. The end of
+// ctx ends it.
+func copyContent(ctx context.Context, out, in *os.File, limit int64, sum hash.Hash) (int64, error) {
 	if clone(out, in) == nil {
-		return io.Copy(sum, io.LimitReader(out, limit+1))
+		return io.Copy(sum, contextReader{ctx, io.LimitReader(out, limit+1)})
 	}
-	return io.Copy(io.MultiWriter(out, sum), io.LimitReader(in, limit+1))
+	return io.Copy(io.MultiWriter(out, sum), contextReader{ctx, io.LimitReader(in, limit+1)})
+}
+
+// contextReader reads until ctx ends.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r contextReader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(b)
 }

@@ -16,7 +16,7 @@ func TestSaveRefusesAFIFO(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(work, "a/pipe"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Save(scope, "k", work, []string{"a"}); abi.ErrnoOf(err) != abi.Denied {
+	if err := c.Save(t.Context(), scope, "k", work, []string{"a"}); abi.ErrnoOf(err) != abi.Denied {
 		t.Errorf("error %v, want %v", err, abi.Denied)
 	}
 }

@@ -2,63 +2,301 @@ package sandbox
 
 import (
 	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/tetratelabs/wazero"
 )
 
-// keptModules is how many compiled modules stay in the cache directory. One takes some three times the size of its plugin.
-const keptModules = 16
+const (
+	// keptModules is how many plugins stay in the cache directory. One takes some five times the size of its file.
+	keptModules = 16
+	// recipe changes when what is made of a plugin does: another one makes it anew.
+	recipe = 1
+	// youngest is how old a file must be before it is taken for one that nobody wants.
+	youngest = time.Hour
+)
 
-// cache is the directory of compiled modules.
+// The names in the cache directory. What is wazero's own begins with wazeroPrefix.
+const (
+	entriesDir   = "modules"
+	buildPrefix  = "build-"
+	wazeroPrefix = "wazero-"
+	moduleFile   = "module" // of an entry: the instrumented module
+	codeFile     = "code"   // of an entry: which file of wazero's is the machine code, and its digest
+	lockSuffix   = ".lock"
+)
+
+// cache is the directory of what plugins were made into. Any number of processes may use it at once. Each plugin has an entry, which is a
+// directory named by its key; files come into their places whole or not at all.
 type cache struct {
-	dir      string
-	compiled wazero.CompilationCache
+	dir       string
+	temporary bool
+	compiled  wazero.CompilationCache
 }
 
-// openCache opens the directory, and refuses one that others may write: they could have this process execute anything.
-func openCache(dir string) (*cache, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// openCache opens the directory, and refuses one that others may write: they could have this process execute anything. Without a name it
+// makes one that is gone when the cache is closed.
+func openCache(dir string) (_ *cache, err error) {
+	c := &cache{dir: dir}
+	if c.temporary = dir == ""; c.temporary {
+		c.dir, err = os.MkdirTemp("", "provisor-compiled-")
+	} else {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("make the directory for compiled plugins: %w", err)
 	}
-	info, err := os.Stat(dir)
+	info, err := os.Stat(c.dir)
 	if err != nil {
 		return nil, fmt.Errorf("look at the directory for compiled plugins: %w", err)
 	}
 	if err := onlyOursToWrite(info); err != nil {
-		return nil, fmt.Errorf("the directory for compiled plugins, %s, %w: remove it, or name another", dir, err)
+		return nil, fmt.Errorf("the directory for compiled plugins, %s, %w: remove it, or name another", c.dir, err)
 	}
-	compiled, err := wazero.NewCompilationCacheWithDir(dir)
-	if err != nil {
+	if c.compiled, err = wazero.NewCompilationCacheWithDir(c.dir); err != nil {
 		return nil, fmt.Errorf("open the directory for compiled plugins: %w", err)
 	}
-	c := &cache{dir: dir, compiled: compiled}
 	c.prune(keptModules)
 	return c, nil
 }
 
-// prune removes all but that many of the newest files. What can't be removed is left: it costs room and nothing else.
+func (c *cache) close(ctx context.Context) error {
+	err := c.compiled.Close(ctx)
+	if c.temporary {
+		err = errors.Join(err, os.RemoveAll(c.dir))
+	}
+	return err
+}
+
+// entry is a plugin's directory in the cache.
+type entry struct {
+	cache *cache
+	dir   string
+}
+
+// entry is the directory for what that module is made into by this version of the program on such a machine.
+func (c *cache) entry(wasm []byte) entry {
+	digest := sha256.New()
+	fmt.Fprintln(digest, recipe, wazeroVersion(), runtime.GOOS, runtime.GOARCH)
+	digest.Write(wasm)
+	return entry{c, filepath.Join(c.dir, entriesDir, hex.EncodeToString(digest.Sum(nil)[:16]))}
+}
+
+// wazeroVersion is "dev" where the program does not say what it was made of, as wazero has it.
+func wazeroVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/tetratelabs/wazero" {
+				return m.Version
+			}
+		}
+	}
+	return "dev"
+}
+
+// code is what an entry says of its machine code.
+type code struct {
+	// File is relative to the cache directory.
+	File   string
+	Digest string
+}
+
+// read returns the instrumented module, once it has made sure that its machine code is as it was made. fs.ErrNotExist: there is no such
+// entry.
+func (e entry) read() (module []byte, err error) {
+	b, err := os.ReadFile(filepath.Join(e.dir, codeFile))
+	if err != nil {
+		return nil, err
+	}
+	var machine code
+	if err := json.Unmarshal(b, &machine); err != nil || !strings.HasPrefix(machine.File, wazeroPrefix) || !filepath.IsLocal(machine.File) {
+		return nil, fmt.Errorf("%w: %s does not name a file", errDamaged, filepath.Join(e.dir, codeFile))
+	}
+	path := filepath.Join(e.cache.dir, machine.File)
+	switch digest, err := digestFile(path); {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %v", errDamaged, err)
+	case digest != machine.Digest:
+		return nil, fmt.Errorf("%w: %s has another digest than it had", errDamaged, path)
+	}
+	// The machine code's name is a digest of this file's content: it needs none of its own.
+	if module, err = os.ReadFile(filepath.Join(e.dir, moduleFile)); err != nil {
+		return nil, fmt.Errorf("%w: %v", errDamaged, err)
+	}
+	now := time.Now()
+	_ = os.Chtimes(e.dir, now, now) // for prune
+	return module, nil
+}
+
+var errDamaged = errors.New("it is damaged")
+
+// keep makes an entry of the module and of the machine code that a compiler has put into the directory built.
+func (e entry) keep(module []byte, built string) error {
+	files, err := filepath.Glob(filepath.Join(built, wazeroPrefix+"*", "*"))
+	if err != nil || len(files) != 1 {
+		return fmt.Errorf("the compiler left %d files", len(files))
+	}
+	machine := code{}
+	if machine.File, err = filepath.Rel(built, files[0]); err != nil {
+		return err
+	}
+	if machine.Digest, err = digestFile(files[0]); err != nil {
+		return err
+	}
+	target := filepath.Join(e.cache.dir, machine.File)
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return err
+	}
+	if err := os.Rename(files[0], target); err != nil {
+		return err
+	}
+	b, err := json.Marshal(machine)
+	if err != nil {
+		return err
+	}
+	return errors.Join(e.write(moduleFile, module), e.write(codeFile, b))
+}
+
+// write puts a file into the entry.
+func (e entry) write(name string, content ...[]byte) error {
+	if err := os.MkdirAll(e.dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(e.dir, name+".*.tmp") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	for _, b := range content {
+		if err == nil {
+			_, err = f.Write(b)
+		}
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(e.dir, name))
+}
+
+// lock lets only one at a time build the entry. The end of ctx ends the wait.
+func (e entry) lock(ctx context.Context) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(e.dir), 0o700); err != nil {
+		return nil, err
+	}
+	lock := flock.New(e.dir+lockSuffix, flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, err
+	}
+	return func() { _ = lock.Unlock() }, nil
+}
+
+// pieceBytes is how much of a file one goroutine digests at a time.
+const pieceBytes = 4 << 20
+
+// digestFile is a SHA-256 of the SHA-256s of the file's pieces, which are made side by side.
+func digestFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	sums := make([][sha256.Size]byte, (info.Size()+pieceBytes-1)/pieceBytes)
+	errs := make([]error, len(sums))
+	var digesting sync.WaitGroup
+	for worker := range runtime.GOMAXPROCS(0) {
+		digesting.Go(func() {
+			for i := worker; i < len(sums); i += runtime.GOMAXPROCS(0) {
+				h := sha256.New()
+				_, errs[i] = io.Copy(h, io.NewSectionReader(f, int64(i)*pieceBytes, pieceBytes))
+				h.Sum(sums[i][:0])
+			}
+		})
+	}
+	digesting.Wait()
+	h := sha256.New()
+	for _, sum := range sums {
+		h.Write(sum[:])
+	}
+	return hex.EncodeToString(h.Sum(nil)), errors.Join(errs...)
+}
+
+// prune removes all but that many of the entries, the longest unused first, and what belongs to none. What can't be removed is left: it
+// costs room and nothing else.
 func (c *cache) prune(keep int) {
-	type file struct {
-		path string
-		info fs.FileInfo
+	type used struct {
+		entry
+		at time.Time
 	}
-	var files []file
-	_ = filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return nil
+	var entries []used
+	now := time.Now()
+	for _, d := range list(filepath.Join(c.dir, entriesDir)) {
+		path := filepath.Join(c.dir, entriesDir, d.Name())
+		switch info, err := d.Info(); {
+		case err != nil:
+		case d.IsDir():
+			entries = append(entries, used{entry{c, path}, info.ModTime()})
+		case now.Sub(info.ModTime()) > youngest:
+			_ = os.Remove(path) // a lock
 		}
-		if info, err := d.Info(); err == nil {
-			files = append(files, file{path, info})
-		}
-		return nil
-	})
-	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(b.info.ModTime().UnixNano(), a.info.ModTime().UnixNano()) })
-	for _, f := range files[min(keep, len(files)):] {
-		_ = os.Remove(f.path)
 	}
+	slices.SortFunc(entries, func(a, b used) int { return cmp.Compare(b.at.UnixNano(), a.at.UnixNano()) })
+	wanted := map[string]bool{}
+	for i, e := range entries {
+		if i >= keep {
+			_ = os.RemoveAll(e.dir)
+			continue
+		}
+		var machine code
+		if b, err := os.ReadFile(filepath.Join(e.dir, codeFile)); err == nil && json.Unmarshal(b, &machine) == nil {
+			wanted[filepath.Join(c.dir, machine.File)] = true
+		}
+	}
+	for _, d := range list(c.dir) {
+		path := filepath.Join(c.dir, d.Name())
+		if strings.HasPrefix(d.Name(), buildPrefix) {
+			c.removeOld(path, d, now)
+		}
+		if strings.HasPrefix(d.Name(), wazeroPrefix) {
+			for _, f := range list(path) {
+				if path := filepath.Join(path, f.Name()); !wanted[path] {
+					c.removeOld(path, f, now)
+				}
+			}
+		}
+	}
+}
+
+func (c *cache) removeOld(path string, d fs.DirEntry, now time.Time) {
+	if info, err := d.Info(); err == nil && now.Sub(info.ModTime()) > youngest {
+		_ = os.RemoveAll(path)
+	}
+}
+
+// list is what a directory holds, as far as it can be read.
+func list(dir string) []fs.DirEntry {
+	found, _ := os.ReadDir(dir)
+	return found
 }

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,58 +31,91 @@ func cached(t *testing.T, dir string) []string {
 	return files
 }
 
+// machineCode is the file of machine code in the cache.
+func machineCode(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "wazero-*", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the cache has the machine code %v, %v", files, err)
+	}
+	return files[0]
+}
+
 func TestCompiledModulesAreKept(t *testing.T) {
 	p := wasmtest.NewPlugin()
 	module := p.Handled(p.Respond("x"))
 	dir := filepath.Join(t.TempDir(), "compiled")
-	for range 2 {
+	var made time.Time
+	for n := range 2 {
 		i := newInstance(t, newRuntime(t, Options{CacheDir: dir}), module, &fakeHost{})
 		if _, err := i.Handle(t.Context(), []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		if files := cached(t, dir); len(files) != 1 {
-			t.Fatalf("the cache has %v", files)
+		info, err := os.Stat(machineCode(t, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 && !info.ModTime().Equal(made) {
+			t.Error("it was compiled again")
+		}
+		made = info.ModTime()
+	}
+}
+
+// Nothing that is damaged may be run, nor keep a plugin from ever starting again.
+func TestDamagedCacheIsMadeAgain(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	module := p.Handled(p.Respond("x"))
+	dir := t.TempDir()
+	newInstance(t, newRuntime(t, Options{CacheDir: dir}), module, &fakeHost{})
+	for _, file := range cached(t, dir) {
+		name := filepath.Base(file)
+		if strings.HasSuffix(name, lockSuffix) {
+			continue
+		}
+		if len(name) == 64 {
+			name = "machine code"
+		}
+		for how, spoil := range map[string]func([]byte) []byte{
+			"empty":   func([]byte) []byte { return nil },
+			"cut":     func(b []byte) []byte { return b[:len(b)/2] },
+			"garbage": func(b []byte) []byte { return bytes.Repeat([]byte{0xff}, len(b)) },
+			"altered": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+			"longer":  func(b []byte) []byte { return append(b, 0) },
+		} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				good, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, spoil(bytes.Clone(good)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				var log bytes.Buffer
+				r := newRuntime(t, Options{CacheDir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+				i := newInstance(t, r, module, &fakeHost{})
+				if _, err := i.Handle(t.Context(), []byte("x")); err != nil {
+					t.Error(err)
+				}
+				if !strings.Contains(log.String(), "made again") {
+					t.Errorf("the log has %q", &log)
+				}
+				// And from here on it is whole.
+				log.Reset()
+				newInstance(t, newRuntime(t, Options{CacheDir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))}), module, &fakeHost{})
+				if log.Len() > 0 {
+					t.Errorf("the log has %q", &log)
+				}
+			})
 		}
 	}
 }
 
-// A cut or empty file must not keep a plugin from ever starting again.
-func TestBrokenCacheIsThrownAway(t *testing.T) {
+// A cache may be removed at any time.
+func TestCacheThatIsRemoved(t *testing.T) {
 	p := wasmtest.NewPlugin()
-	module := p.Handled(p.Respond("x"))
-	for name, spoil := range map[string]func([]byte) []byte{
-		"empty":   func([]byte) []byte { return nil },
-		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
-		"garbage": func(b []byte) []byte { return bytes.Repeat([]byte{0xff}, len(b)) },
-		"altered": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			newInstance(t, newRuntime(t, Options{CacheDir: dir}), module, &fakeHost{})
-			file := cached(t, dir)[0]
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(file, spoil(b), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			i := newInstance(t, newRuntime(t, Options{CacheDir: dir}), module, &fakeHost{})
-			if _, err := i.Handle(t.Context(), []byte("x")); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
-func TestCacheThatCannotBeWritten(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a directory can't be in a file's place there")
-	}
-	p := wasmtest.NewPlugin()
-	dir := t.TempDir()
-	var log bytes.Buffer
-	r := newRuntime(t, Options{CacheDir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	dir := filepath.Join(t.TempDir(), "compiled")
+	r := newRuntime(t, Options{CacheDir: dir})
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +123,26 @@ func TestCacheThatCannotBeWritten(t *testing.T) {
 	if _, err := i.Handle(t.Context(), []byte("x")); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.String(), "can't be kept") {
-		t.Errorf("the log has %q", &log)
+}
+
+// Several processes may start with the same cold cache: one compiles, the others wait for it.
+func TestCacheOfSeveralAtOnce(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	module := p.Handled(p.Respond("x"))
+	dir := t.TempDir()
+	var starting sync.WaitGroup
+	for range 6 {
+		r := newRuntime(t, Options{CacheDir: dir})
+		starting.Go(func() {
+			if _, err := r.Compile(t.Context(), module); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	machineCode(t, dir)
+	if left, err := filepath.Glob(filepath.Join(dir, buildPrefix+"*")); len(left) > 0 || err != nil {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }
 
@@ -109,19 +162,48 @@ func TestCacheOfOthersIsRefused(t *testing.T) {
 
 func TestCacheDoesNotGrowForEver(t *testing.T) {
 	dir := t.TempDir()
-	for n := range keptModules + 5 {
-		name := filepath.Join(dir, string(rune('a'+n)))
-		if err := os.WriteFile(name, nil, 0o600); err != nil {
+	old := time.Now().Add(-2 * youngest)
+	write := func(name, text string, made time.Time) {
+		t.Helper()
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		made := time.Unix(int64(n), 0)
-		if err := os.Chtimes(name, made, made); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
+		}
+		for _, path := range []string{path, filepath.Dir(path)} {
+			if err := os.Chtimes(path, made, made); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	var want []string
+	for n := range keptModules + 5 {
+		name := string(rune('a' + n))
+		write("wazero-x/"+name, "", old)
+		write("modules/"+name+"/code", `{"File":"wazero-x/`+name+`"}`, old.Add(time.Duration(n)*time.Second))
+		if n >= 5 {
+			want = append(want, filepath.Join("modules", name, "code"), filepath.Join("wazero-x", name))
+		}
+	}
+	write("wazero-x/nobody's", "", old)
+	write("build-1/x", "", old)
+	write("modules/z.lock", "", old)
+	write("wazero-x/new", "", time.Now())
+	write("build-2/x", "", time.Now())
+	want = append(want, "wazero-x/new", "build-2/x")
 	newRuntime(t, Options{CacheDir: dir})
-	files := cached(t, dir)
-	if len(files) != keptModules || filepath.Base(files[0]) != "f" {
-		t.Errorf("left are %v", files)
+	var left []string
+	for _, file := range cached(t, dir) {
+		name, _ := filepath.Rel(dir, file)
+		left = append(left, filepath.ToSlash(name))
+	}
+	for i := range want {
+		want[i] = filepath.ToSlash(want[i])
+	}
+	slices.Sort(want)
+	if !slices.Equal(left, want) {
+		t.Errorf("left are\n%v\nwant\n%v", left, want)
 	}
 }

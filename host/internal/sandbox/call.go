@@ -52,7 +52,7 @@ func provideHost(ctx context.Context, r wazero.Runtime) error {
 			return fmt.Errorf("the ABI's function %s is not implemented", f.Name)
 		}
 		builder.NewFunctionBuilder().
-			WithGoModuleFunction(entry(f, do), wazeroTypes(f.Params), wazeroTypes(f.Results)).
+			WithGoModuleFunction(enter(f, do), wazeroTypes(f.Params), wazeroTypes(f.Results)).
 			Export(f.Name)
 	}
 	_, err := builder.Instantiate(ctx)
@@ -67,11 +67,12 @@ func wazeroTypes(ts []abi.ValueType) []api.ValueType {
 	return out
 }
 
-// entry is where a guest's call arrives: it applies the one rule for results, and remembers the text behind an errno.
-func entry(f abi.Function, do hostFunction) api.GoModuleFunc {
+// enter is where a guest's call arrives: it applies the one rule for results, and remembers the text behind an errno.
+func enter(f abi.Function, do hostFunction) api.GoModuleFunc {
 	narrow := f.Results[0] == abi.I32
 	return func(ctx context.Context, m api.Module, stack []uint64) {
-		endWith(ctx)
+		leave := enterHost(ctx)
+		defer leave(roughly)
 		i := instanceOf(ctx)
 		result, err := do(hostCall{Instance: i, ctx: ctx, mem: m.Memory(), args: stack})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero/sys"
 )
@@ -24,6 +25,8 @@ const (
 	NoResponse
 	// Memory: it was refused memory beyond its limit, and ended or declined the request.
 	Memory
+	// CPU: it used up its processor time.
+	CPU
 	// Deadline: the context's deadline passed.
 	Deadline
 	// Canceled: the context was canceled.
@@ -37,7 +40,7 @@ const (
 )
 
 var kindNames = [...]string{
-	Trap: "trap", Exit: "exit", Status: "status", NoResponse: "no response", Memory: "memory", Deadline: "deadline",
+	Trap: "trap", Exit: "exit", Status: "status", NoResponse: "no response", Memory: "memory", CPU: "cpu", Deadline: "deadline",
 	Canceled: "canceled", Protocol: "protocol", Internal: "internal", Spent: "spent",
 }
 
@@ -65,22 +68,26 @@ func (f *Failure) Error() string { return f.Text }
 func (f *Failure) Unwrap() error { return f.cause }
 
 // failed makes a Failure of the error of a call into the guest. The stack is for the host's log; it is empty where there is none.
-func failed(ctx context.Context, err error, m *memory) (f *Failure, stack string) {
+func failed(ctx context.Context, err error, i *Instance) (f *Failure, stack string) {
 	// The interruption comes out as an exit with a number that the guest could use as well, so the context is asked first.
 	if cause := ctx.Err(); cause != nil {
 		return interrupted(ctx), ""
 	}
+	if i.meter.exhausted() {
+		return &Failure{Kind: CPU, Text: fmt.Sprintf("interrupted: it has computed for %v, the limit for one request is %v (setting %s)",
+			i.meter.used.Round(time.Millisecond), i.meter.limit, settingCPU)}, ""
+	}
 	var exit *sys.ExitError
 	if errors.As(err, &exit) {
 		f = &Failure{Kind: Exit, Text: fmt.Sprintf("exited with code %d", exit.ExitCode())}
-		return refusedMemory(f, m), ""
+		return refusedMemory(f, i.memory), ""
 	}
 	text, stack, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
 	if rest, ok := strings.CutSuffix(text, " (recovered by wazero)"); ok {
 		return &Failure{Kind: Internal, Text: "a function of the host failed: " + rest}, stack
 	}
 	f = &Failure{Kind: Trap, Text: "trapped: " + strings.TrimPrefix(text, "wasm error: ")}
-	return refusedMemory(f, m), stack
+	return refusedMemory(f, i.memory), stack
 }
 
 func interrupted(ctx context.Context) *Failure {

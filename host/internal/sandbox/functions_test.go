@@ -282,6 +282,7 @@ func TestCache(t *testing.T) {
 type fakeProcess struct {
 	output  []string // "1text", the stream first
 	block   bool
+	closed  <-chan struct{} // what Close waits for; nil = nothing
 	written strings.Builder
 	done    []string
 	closing sync.Mutex
@@ -321,6 +322,9 @@ func (p *fakeProcess) Close() error {
 	p.closing.Lock()
 	defer p.closing.Unlock()
 	p.done = append(p.done, "close")
+	if p.closed != nil {
+		<-p.closed
+	}
 	return nil
 }
 
@@ -403,9 +407,14 @@ func TestOpenProgramsAreBounded(t *testing.T) {
 	s.with(abi.FuncExecStart, "")
 	s.call(abi.FuncExecClose, 1)
 	s.with(abi.FuncExecStart, "")
-	got, _ := s.run(t, Options{Limits: Limits{OpenPrograms: 2}}, &fakeHost{process: &fakeProcess{}})
-	if diff := cmp.Diff([]int64{1, 2, errno(abi.Limit), 0, 3}, got); diff != "" {
+	s.call(abi.FuncLastError, resultsAt+400, 200)
+	got, memory := s.run(t, Options{Limits: Limits{OpenPrograms: 2}}, &fakeHost{process: &fakeProcess{}})
+	want := "2 programs are open, which is the limit (setting open_programs): close one by exec_close"
+	if diff := cmp.Diff([]int64{1, 2, errno(abi.Limit), 0, 3, int64(len(want))}, got); diff != "" {
 		t.Error(diff)
+	}
+	if text := string(memory[400:][:len(want)]); text != want {
+		t.Errorf("got %q", text)
 	}
 }
 
@@ -425,29 +434,6 @@ func TestCloseEndsPrograms(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"close"}, process.done); diff != "" {
 		t.Error(diff)
-	}
-}
-
-// The end of the request ends what its plugin waits for.
-func TestBlockedCallsEndWithTheRequest(t *testing.T) {
-	for name, call := range map[string]func(*wasmtest.Plugin) []byte{
-		"read": func(p *wasmtest.Plugin) []byte {
-			return append(p.Host(abi.FuncExecRead, 1, 0, 10, -1), wasmtest.I32Wrap...)
-		},
-		"wait": func(p *wasmtest.Plugin) []byte { return p.Host(abi.FuncExecWait, 1, 0, 10) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := wasmtest.NewPlugin()
-			module := p.Handled(p.Host(abi.FuncExecStart, 0, 0), wasmtest.Drop, call(p))
-			i := newInstance(t, newRuntime(t, Options{}), module, &fakeHost{process: &fakeProcess{block: true}})
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-			defer cancel()
-			_, err := i.Handle(ctx, []byte("x"))
-			var f *Failure
-			if !errors.As(err, &f) || f.Kind != Deadline {
-				t.Errorf("got %v", err)
-			}
-		})
 	}
 }
 

@@ -51,6 +51,7 @@ type Instance struct {
 	response  []byte
 	// lastError is the text behind the last errno.
 	lastError string
+	meter     meter
 	programs  programs
 	// spent is why the instance can't be called any more.
 	spent error
@@ -104,8 +105,9 @@ func (m *Module) newInstance(c InstanceConfig) (*Instance, error) {
 		host:     c.Host,
 		work:     c.Work,
 		tmp:      c.Tmp,
-		output:   newOutput(c.Stderr, log, m.runtime.limits.OutputBytes),
+		output:   newOutput(c.Stderr, log, m.runtime.limits.ConsoleBytes),
 		programs: programs{limit: m.runtime.limits.OpenPrograms},
+		meter:    meter{limit: m.runtime.limits.CPUTime},
 	}, nil
 }
 
@@ -193,7 +195,9 @@ func (i *Instance) deliver(ctx context.Context, request []byte) (ptr uint32, err
 
 // call calls an export whose signature was checked. It is the only way into the guest.
 func (i *Instance) call(ctx context.Context, export string, params ...uint64) (result uint32, err error) {
+	i.meter.run(exactly)
 	results, err := i.module.ExportedFunction(export).Call(i.guestContext(ctx), params...)
+	i.meter.pause()
 	if err != nil || len(results) == 0 {
 		return 0, err
 	}
@@ -205,6 +209,7 @@ func (i *Instance) begin(ctx context.Context) {
 	i.ctx = ctx
 	i.responded, i.response = false, nil
 	i.memory.refused = 0
+	i.meter.used = 0
 	i.output.begin(ctx)
 }
 
@@ -219,7 +224,7 @@ func (i *Instance) fail(ctx context.Context, err error) *Failure {
 	var f *Failure
 	if !errors.As(err, &f) {
 		var stack string
-		f, stack = failed(ctx, err, i.memory)
+		f, stack = failed(ctx, err, i)
 		if stack != "" {
 			i.log.Warn("the plugin failed", "kind", f.Kind.String(), "text", f.Text, "stack", stack)
 		}

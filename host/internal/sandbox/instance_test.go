@@ -331,7 +331,7 @@ func TestOutputIsBounded(t *testing.T) {
 	p.Data(16<<10, bytes.Repeat(iov, iovs))
 	module := p.Handled(wasmtest.Loop(p.Host("fd_write", 1, 16<<10, iovs, 8), wasmtest.Drop, wasmtest.Br(0)), wasmtest.I32Const(0))
 	var log bytes.Buffer
-	r := newRuntime(t, Options{Log: slog.New(slog.NewJSONHandler(&log, nil)), Limits: Limits{OutputBytes: 1000}})
+	r := newRuntime(t, Options{Log: slog.New(slog.NewJSONHandler(&log, nil)), Limits: Limits{ConsoleBytes: 1000}})
 	i := newInstance(t, r, module, &fakeHost{})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

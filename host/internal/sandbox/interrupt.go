@@ -27,15 +27,26 @@ func provideFuel(ctx context.Context, r wazero.Runtime) error {
 
 // yield lets goroutines, timers and the collector run, and ends the guest once the context of the call into it has ended.
 func yield(ctx context.Context, stack []uint64) {
+	meter := &instanceOf(ctx).meter
+	meter.pause()
 	runtime.Gosched()
-	endWith(ctx)
+	endWith(ctx, meter)
+	meter.run(exactly)
 	stack[0] = tank
 }
 
-// endWith ends the guest if the context of the call into it has ended. Each function of the host begins with it: fuel does not count what
-// the host does, so a loop around a call that costs milliseconds would go on for an hour.
-func endWith(ctx context.Context) {
-	if ctx.Err() != nil {
+// enterHost begins a function of the host, and what it returns ends it: the time between the two is not the guest's. It also ends the guest
+// if it may not go on: fuel does not count what the host does, so a loop around a call that costs milliseconds would go on for an hour.
+func enterHost(ctx context.Context) (leave func(precision)) {
+	meter := &instanceOf(ctx).meter
+	meter.pause()
+	endWith(ctx, meter)
+	return meter.run
+}
+
+// endWith ends the guest if the context of the call into it has ended, or its time is used up.
+func endWith(ctx context.Context, m *meter) {
+	if ctx.Err() != nil || m.exhausted() {
 		panic(sys.NewExitError(sys.ExitCodeContextCanceled))
 	}
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -11,12 +12,15 @@ type Limits struct {
 	MemoryBytes uint64
 	// ModuleBytes is the largest module.
 	ModuleBytes uint64
-	// CompileTime is how long compiling a module may take.
-	CompileTime time.Duration
+	// CompileTime is how long compiling a module may take, and CompileBytes how much memory.
+	CompileTime  time.Duration
+	CompileBytes uint64
+	// CPUTime is how long the guest itself may run in one request; host functions, and waiting for a processor, do not count.
+	CPUTime time.Duration
 	// ResponseBytes is the largest serialized Response.
 	ResponseBytes uint64
-	// OutputBytes is how much of an instance's standard output and error goes to the host's log, for each call.
-	OutputBytes uint64
+	// ConsoleBytes is how much of an instance's standard output and error goes to the host's log, for each call.
+	ConsoleBytes uint64
 	// OpenPrograms is how many handles of exec_start an instance may hold at once.
 	OpenPrograms int
 }
@@ -27,8 +31,10 @@ func DefaultLimits() Limits {
 		MemoryBytes:   256 << 20,
 		ModuleBytes:   64 << 20,
 		CompileTime:   2 * time.Minute,
+		CompileBytes:  2 << 30,
+		CPUTime:       10 * time.Minute,
 		ResponseBytes: 64 << 20,
-		OutputBytes:   1 << 20,
+		ConsoleBytes:  1 << 20,
 		OpenPrograms:  32,
 	}
 }
@@ -37,7 +43,10 @@ func DefaultLimits() Limits {
 const (
 	settingMemory       = "memory_bytes"
 	settingModule       = "module_bytes"
-	settingCompileTime  = "compile_time"
+	settingCompileTime  = "compile_millis"
+	settingCompileBytes = "compile_bytes"
+	settingCPU          = "cpu_millis"
+	settingConsole      = "console_bytes"
 	settingResponse     = "response_bytes"
 	settingOpenPrograms = "open_programs"
 )
@@ -47,27 +56,17 @@ const wasmPage = 64 << 10
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	if l.MemoryBytes == 0 {
-		l.MemoryBytes = d.MemoryBytes
-	}
+	l.MemoryBytes = cmp.Or(l.MemoryBytes, d.MemoryBytes)
 	// Memory comes in whole pages. The last one below 4 GiB is left out: the length of a memory with all of them is 0 in 32 bits, and
 	// wazero panics at a pointer to its last byte.
 	l.MemoryBytes = min(l.MemoryBytes, 4<<30-wasmPage) / wasmPage * wasmPage
-	if l.ModuleBytes == 0 {
-		l.ModuleBytes = d.ModuleBytes
-	}
-	if l.CompileTime == 0 {
-		l.CompileTime = d.CompileTime
-	}
-	if l.ResponseBytes == 0 {
-		l.ResponseBytes = d.ResponseBytes
-	}
-	if l.OutputBytes == 0 {
-		l.OutputBytes = d.OutputBytes
-	}
-	if l.OpenPrograms == 0 {
-		l.OpenPrograms = d.OpenPrograms
-	}
+	l.ModuleBytes = cmp.Or(l.ModuleBytes, d.ModuleBytes)
+	l.CompileTime = cmp.Or(l.CompileTime, d.CompileTime)
+	l.CompileBytes = cmp.Or(l.CompileBytes, d.CompileBytes)
+	l.CPUTime = cmp.Or(l.CPUTime, d.CPUTime)
+	l.ResponseBytes = cmp.Or(l.ResponseBytes, d.ResponseBytes)
+	l.ConsoleBytes = cmp.Or(l.ConsoleBytes, d.ConsoleBytes)
+	l.OpenPrograms = cmp.Or(l.OpenPrograms, d.OpenPrograms)
 	return l
 }
 

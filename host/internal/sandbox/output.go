@@ -39,7 +39,7 @@ func (o *output) Write(p []byte) (int, error) {
 	}
 	keep := p[:min(uint64(len(p)), o.left)]
 	if len(keep) < len(p) && o.left > 0 {
-		defer o.log.Warn("the plugin writes too much: the rest of this request's output is dropped", "limit", size(o.limit))
+		defer o.log.Warn("the plugin writes too much: the rest of this request's output is dropped", "limit", size(o.limit), "setting", settingConsole)
 	}
 	o.left -= uint64(len(keep))
 	if o.raw != nil {

@@ -8,15 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/provisor/provisor/host/internal/sandbox/compiler"
 )
 
 // Options of a Runtime. The zero value works.
 type Options struct {
-	// CacheDir holds compiled modules, which are machine code: whoever can write there is this process. Empty = no cache.
+	// CacheDir holds compiled modules, which are machine code: whoever can write there is this process. Empty = one that is gone
+	// when the runtime is closed.
 	CacheDir string
 	// Limits bound each module and instance.
 	Limits Limits
@@ -33,8 +35,6 @@ type Runtime struct {
 	engine wazero.Runtime
 	// wasi are the functions of WASI by name, to check imports against.
 	wasi map[string]api.FunctionDefinition
-	// compiling counts compilations, also those that nobody waits for any more.
-	compiling sync.WaitGroup
 }
 
 // New returns a Runtime. It must be closed.
@@ -43,18 +43,10 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	config := wazero.NewRuntimeConfig().
-		// ABI 1 is these features, whatever a later wazero enables by itself.
-		WithCoreFeatures(api.CoreFeaturesV2).
-		// DWARF is a large parser for a stack trace that function names explain well enough.
-		WithDebugInfoEnabled(false)
-	if o.CacheDir != "" {
-		if r.cache, err = openCache(o.CacheDir); err != nil {
-			return nil, err
-		}
-		config = config.WithCompilationCache(r.cache.compiled)
+	if r.cache, err = openCache(o.CacheDir); err != nil {
+		return nil, err
 	}
-	r.engine = wazero.NewRuntimeWithConfig(ctx, config)
+	r.engine = wazero.NewRuntimeWithConfig(ctx, compiler.Config().WithCompilationCache(r.cache.compiled))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Close(ctx))
@@ -75,12 +67,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 // Limits are the limits that hold, with defaults filled in.
 func (r *Runtime) Limits() Limits { return r.limits }
 
-// Close frees the runtime and all that came of it, once compilations that are still going on have ended.
+// Close frees the runtime and all that came of it.
 func (r *Runtime) Close(ctx context.Context) error {
-	r.compiling.Wait()
-	err := r.engine.Close(ctx)
-	if r.cache != nil {
-		err = errors.Join(err, r.cache.compiled.Close(ctx))
-	}
-	return err
+	return errors.Join(r.engine.Close(ctx), r.cache.close(ctx))
 }

@@ -34,7 +34,8 @@ func (r *Runtime) provideWASI(ctx context.Context) error {
 		}
 		interruptible.NewFunctionBuilder().
 			WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
-				endWith(ctx)
+				leave := enterHost(ctx)
+				defer leave(roughly)
 				do.Call(ctx, m, stack)
 			}), f.ParamTypes(), f.ResultTypes()).
 			Export(name)

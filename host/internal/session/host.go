@@ -60,20 +60,22 @@ func (h *Host) Start(req *guestpb.ExecRequest) (Process, error) {
 
 // CacheRestore brings back what CacheSave kept under the key.
 func (h *Host) CacheRestore(key string) (bool, error) {
-	if _, err := h.current("restore from the cache"); err != nil {
+	w, err := h.current("restore from the cache")
+	if err != nil {
 		return false, err
 	}
 	s := h.session
 	if s.Cache == nil {
 		return false, nil
 	}
-	return s.Cache.Restore(s.dir, key)
+	return s.Cache.Restore(w.ctx, s.dir, key)
 }
 
 // CacheSave keeps copies of files below /work, as long as no plan or apply has run a program: what a template's code has touched is not
 // given to other sessions.
 func (h *Host) CacheSave(req *guestpb.CacheSave) error {
-	if _, err := h.current("save to the cache"); err != nil {
+	w, err := h.current("save to the cache")
+	if err != nil {
 		return err
 	}
 	s := h.session
@@ -83,7 +85,7 @@ func (h *Host) CacheSave(req *guestpb.CacheSave) error {
 	if s.Cache == nil {
 		return fmt.Errorf("save to the cache: %w: the operator has configured none", abi.Denied)
 	}
-	return s.Cache.Save(s.dir, req)
+	return s.Cache.Save(w.ctx, s.dir, req)
 }
 
 func (h *Host) current(what string) (*work, error) {

@@ -1,28 +1,46 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/time/rate"
+
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/proto/guestpb"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
 // maxLogText is the longest text of one Log, in bytes. Longer ones are split: a client's limit on messages may be as low as 4 MiB.
 const maxLogText = 256 << 10
 
-// logBudget counts what a request logs, and how long it waits for the client to read it.
+// logOverhead is what a Log costs beside its text, in bytes: empty ones must have an end too.
+const logOverhead = 32
+
+// logBudget counts what a request logs, and how long that has made it wait.
 type logBudget struct {
 	limited bool
 	left    uint64
 	spent   bool
+	slowed  bool
 
 	// since is when the wait under way began, in Unix nanoseconds, or 0; before is the sum of those that are over.
 	since, before atomic.Int64
+}
+
+// newLogRate is how fast a session may log: so many bytes at once, and so many a second from then on. nil = as fast as it likes.
+func newLogRate(l *guestpb.Limits) *rate.Limiter {
+	if l.GetLogBytesPerSecond() == 0 {
+		return nil
+	}
+	burst := max(l.GetLogBurstBytes(), l.GetLogBytesPerSecond(), logOverhead)
+	return rate.NewLimiter(rate.Limit(l.GetLogBytesPerSecond()), int(min(burst, math.MaxInt32)))
 }
 
 // sendLog puts a text of the plugin's onto the stream, in as many Logs as it takes.
@@ -31,10 +49,13 @@ func (w *work) sendLog(level pb.LogLevel, text string) error {
 		return nil
 	}
 	text = strings.ToValidUTF8(text, "\uFFFD")
-	if err := w.charge(len(text)); err != nil {
+	if err := w.charge(len(text) + logOverhead); err != nil {
 		return err
 	}
 	for _, piece := range split(text, maxLogText) {
+		if err := w.pace(len(piece)); err != nil {
+			return err
+		}
 		if err := w.sendOneLog(level, piece); err != nil {
 			return err
 		}
@@ -63,10 +84,53 @@ func (w *work) charge(n int) error {
 	return fmt.Errorf("log: %w: %d bytes for one request (setting %s)", abi.Limit, limit, settingLogBytes)
 }
 
+// pace waits until the session may log that many bytes more, or until the work is ended. The client is told once that it does.
+func (w *work) pace(n int) error {
+	limiter := w.session.logRate
+	if limiter == nil {
+		return nil
+	}
+	for left := n + logOverhead; left > 0; left -= limiter.Burst() {
+		now := time.Now()
+		wait := limiter.ReserveN(now, min(left, limiter.Burst())).DelayFrom(now)
+		if wait == 0 {
+			continue
+		}
+		if err := w.tellSlow(); err != nil {
+			return err
+		}
+		if err := w.pause(wait); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *work) tellSlow() error {
+	if w.log.slowed {
+		return nil
+	}
+	w.log.slowed = true
+	l := w.session.Limits
+	return w.sendOneLog(pb.LogLevel_WARN, fmt.Sprintf("the %s request logs faster than %d bytes a second after the first %d (settings %s, %s): it is slowed down, nothing is lost",
+		w.request.kind, l.GetLogBytesPerSecond(), w.session.logRate.Burst(), settingLogRate, settingLogBurst))
+}
+
+// pause waits, not on the plugin's time.
+func (w *work) pause(d time.Duration) error {
+	defer w.log.wait()()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-w.ctx.Done():
+		return fmt.Errorf("log: %w: %w", abi.Canceled, context.Cause(w.ctx))
+	}
+}
+
 func (w *work) sendOneLog(level pb.LogLevel, text string) error {
-	b := &w.log
-	b.since.Store(time.Now().UnixNano())
-	defer func() { b.before.Add(time.Now().UnixNano() - b.since.Swap(0)) }()
+	defer w.log.wait()()
 	put := func(msg []byte) error { return w.session.out.put(w.ctx, msg) }
 	err := sendMessage(&pb.Response{Type: &pb.Response_Log{Log: &pb.Log{Level: level, Output: text}}}, put)
 	switch {
@@ -79,7 +143,13 @@ func (w *work) sendOneLog(level pb.LogLevel, text string) error {
 	return fmt.Errorf("log: %w: %w", abi.Canceled, err)
 }
 
-// waited is how long the request has waited for the client to read its log.
+// wait begins a wait, and returns what ends it.
+func (b *logBudget) wait() (end func()) {
+	b.since.Store(time.Now().UnixNano())
+	return func() { b.before.Add(time.Now().UnixNano() - b.since.Swap(0)) }
+}
+
+// waited is how long the request has waited for the client to read its log, or because it logs too fast.
 func (b *logBudget) waited() time.Duration {
 	sum := b.before.Load()
 	if since := b.since.Load(); since != 0 {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 	"unicode/utf8"
 
 	"github.com/provisor/provisor/abi"
@@ -77,14 +79,66 @@ func TestLogLimit(t *testing.T) {
 		}
 		return h.Log(pb.LogLevel_INFO, "6")
 	})
-	f.options.Limits = &guestpb.Limits{LogBytes: 12}
+	f.options.Limits = &guestpb.Limits{LogBytes: 2*(5+logOverhead) + 2}
 	s := f.configured(t)
 	logs, text := logsOf(t, s)
-	if text != "limit exceeded" || len(logs) != 3 || logs[2].Level != pb.LogLevel_WARN || !contains(logs[2].Output, "12 bytes", "log_bytes") {
+	if text != "limit exceeded" || len(logs) != 3 || logs[2].Level != pb.LogLevel_WARN || logs[2].Output != "the init request has logged 76 bytes, the limit (setting log_bytes): what it still logs is dropped" {
 		t.Errorf("%q, %v; want two lines and one warning", text, logs)
 	}
 	// The limit is a request's.
 	if logs, _ := logsOf(t, s); len(logs) != 3 {
 		t.Errorf("the next request logged %v", logs)
 	}
+}
+
+// What comes too fast waits, and is not lost.
+func TestLogRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := strings.Repeat("x", 1000-logOverhead)
+		f := logging(t, func(h *Host) error {
+			for range 30 {
+				if err := h.Log(pb.LogLevel_INFO, line); err != nil {
+					return err
+				}
+			}
+			return h.Log(pb.LogLevel_INFO, strings.Repeat("x", 25_000-logOverhead)) // more than the burst
+		})
+		f.options.Limits = &guestpb.Limits{LogBytesPerSecond: 1000, LogBurstBytes: 10_000}
+		s := f.configured(t)
+		began := time.Now()
+		logs, text := logsOf(t, s)
+		if took := time.Since(began).Round(time.Second); text != "" || took != 45*time.Second {
+			t.Errorf("it took %v, with %q", took, text)
+		}
+		want := "the init request logs faster than 1000 bytes a second after the first 10000 (settings log_bytes_per_second, log_burst_bytes): it is slowed down, nothing is lost"
+		if len(logs) != 32 || logs[10].Level != pb.LogLevel_WARN || logs[10].Output != want {
+			t.Errorf("%d logs, with %v", len(logs), logs[10])
+		}
+	})
+}
+
+// A request that waits in log ends when it is canceled, after the grace period.
+func TestCancelWhileLoggingIsSlowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := logging(t, func(h *Host) error {
+			for {
+				if err := h.Log(pb.LogLevel_INFO, "1234567890"); err != nil {
+					return err
+				}
+			}
+		})
+		f.options.Limits = &guestpb.Limits{LogBytesPerSecond: 1}
+		f.options.GracePeriod, f.options.SendTimeout = 2*time.Second, 10*time.Second
+		s := f.configured(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		began := time.Now()
+		resp, err := s.Do(ctx, initRequest(), nil)
+		if took := time.Since(began); err != nil || took > 80*time.Second {
+			t.Errorf("after %v: %v, %v", took, resp, err)
+		}
+		if text := client.ErrorOf(resp); !strings.Contains(text, "grace_period") && text != "canceled" {
+			t.Errorf("it ended with %q", text)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/provisor/provisor/host/internal/queue"
@@ -40,7 +41,8 @@ type Options struct {
 	Turn func(begun bool) (*queue.Ticket, error)
 	// Cache keeps files for later sessions; nil = there is none, and saving is denied.
 	Cache Cache
-	// Limits are told to the plugin. The session itself enforces request_millis, log_bytes, program_runs and output_bytes.
+	// Limits are told to the plugin. The session itself enforces request_millis, what is logged and how fast,
+	// program_runs and output_bytes.
 	Limits *guestpb.Limits
 	// ExitTimeout is how long a program may take from its interrupt to its end; then its whole tree is killed. 0 = 3 minutes.
 	ExitTimeout time.Duration
@@ -70,6 +72,8 @@ const (
 	settingGracePeriod = "grace_period"
 	settingSendTimeout = "send_timeout"
 	settingLogBytes    = "log_bytes"
+	settingLogRate     = "log_bytes_per_second"
+	settingLogBurst    = "log_burst_bytes"
 	settingProgramRuns = "program_runs"
 	settingConcurrency = "concurrency"
 )
@@ -141,10 +145,10 @@ type Command struct {
 // Process is a started program.
 type Process = sandbox.Process
 
-// Cache keeps copies of files below /work for later sessions, scoped to tenant and plugin.
+// Cache keeps copies of files below /work for later sessions, scoped to tenant and plugin. The end of ctx ends the copying.
 type Cache interface {
-	Restore(d Directory, key string) (bool, error)
-	Save(d Directory, req *guestpb.CacheSave) error
+	Restore(ctx context.Context, d Directory, key string) (bool, error)
+	Save(ctx context.Context, d Directory, req *guestpb.CacheSave) error
 }
 
 func (o Options) withDefaults() Options {
@@ -174,5 +178,5 @@ func (o Options) withDefaults() Options {
 
 // requestTimeout is the longest that a request may run; 0 = no limit.
 func (o Options) requestTimeout() time.Duration {
-	return time.Duration(o.Limits.GetRequestMillis()) * time.Millisecond
+	return time.Duration(min(o.Limits.GetRequestMillis(), math.MaxInt64/uint64(time.Millisecond))) * time.Millisecond
 }

@@ -134,8 +134,10 @@ func TestNotices(t *testing.T) {
 // fakeCache remembers keys.
 type fakeCache struct{ keys map[string]bool }
 
-func (c fakeCache) Restore(_ Directory, key string) (bool, error) { return c.keys[key], nil }
-func (c fakeCache) Save(_ Directory, req *guestpb.CacheSave) error {
+func (c fakeCache) Restore(_ context.Context, _ Directory, key string) (bool, error) {
+	return c.keys[key], nil
+}
+func (c fakeCache) Save(_ context.Context, _ Directory, req *guestpb.CacheSave) error {
 	c.keys[req.Key] = true
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -23,7 +24,7 @@ import (
 func Run(ctx context.Context, o Options, s Stream) error {
 	o = o.withDefaults()
 	o.Log = o.Log.With("session", o.ID, "tenant", o.Tenant.Name(), "plugin", o.Plugin)
-	ses := &session{Options: o, out: newOutbox(s, o.SendTimeout)}
+	ses := &session{Options: o, out: newOutbox(s, o.SendTimeout), logRate: newLogRate(o.Limits)}
 	ses.host = &Host{session: ses}
 	began := time.Now()
 	stop := ses.watchKill(ctx)
@@ -45,6 +46,8 @@ type session struct {
 	Options
 	out  *outbox
 	host *Host
+	// logRate is how fast plugins may log; nil = as fast as they like.
+	logRate *rate.Limiter
 	// killed is closed when the session is to end at once.
 	killed <-chan struct{}
 
