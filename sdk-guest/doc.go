@@ -6,7 +6,8 @@
 // In the plugin, Go's os package works on the files under [WorkDir] and [TmpDir]; [Command] runs the programs that the
 // operator grants; [Log] and its kin speak to the client. What is written to os.Stdout and os.Stderr goes to the host's log.
 //
-// The guesttest package runs the same code natively, in plain go test.
+// The guesttest package runs the same code natively, in plain go test. The pages in the guides directory lead from the first
+// plugin to its release.
 //
 // # Notes
 //

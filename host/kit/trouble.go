@@ -150,7 +150,11 @@ func (c *check) deadline() {
 	p := open(c.ctx, rt, "")
 	p.lifecycle(c.ctx, c.good)
 	p.close()
-	for _, text := range c.events().failed {
+	seen := c.events()
+	if seen.canceled == 0 {
+		c.skipped = "each request was answered before its deadline"
+	}
+	for _, text := range seen.failed {
 		if strings.Contains(text, lateAnswer) {
 			c.errorf("%s", firstLines(text))
 		}
