@@ -110,6 +110,9 @@ func newReader(t *testing.T, project string) *reader {
 }
 
 func (r *reader) follow(b snippet.Block) error {
+	if b.Note == "not followed" {
+		return nil
+	}
 	if name, ok := strings.CutPrefix(b.Note, "file "); ok {
 		return os.WriteFile(filepath.Join(r.dir, name), []byte(b.Code), 0o600)
 	}

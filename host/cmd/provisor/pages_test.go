@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -130,6 +131,9 @@ func idle(commands []*cli.Command, inText bool) []*cli.Command {
 			least, most := 0, 0
 			for _, word := range strings.Fields(c.Command.ArgsUsage) {
 				most++
+				if strings.HasSuffix(word, "...") {
+					most = math.MaxInt
+				}
 				if !strings.HasPrefix(word, "[") {
 					least++
 				}
