@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"code":      codeCommand,
 			"certs":     certsCommand,
 			"listening": listeningCommand,
+			"grepped":   greppedCommand,
 			"record":    recordCommand,
 		},
 	})
@@ -176,6 +177,14 @@ func waitFor(ts *testscript.TestScript, otherwise string, done func() bool) {
 			ts.Fatalf("%s", otherwise)
 		}
 	}
+}
+
+// greppedCommand is "grepped FILE TEXT": waits until the text is in the file.
+func greppedCommand(ts *testscript.TestScript, neg bool, args []string) {
+	waitFor(ts, args[0]+" does not come to have "+args[1], func() bool {
+		content, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && bytes.Contains(content, []byte(args[1]))
+	})
 }
 
 // readyAddress finds the address in a daemon's log in JSON, or nothing.

@@ -26,6 +26,7 @@ func serveCommand(signals *signals) *cli.Command {
 			"    openssl rand -hex 32 | tee token | tr -d '\\n' | sha256sum > tokens\n\n" +
 			"SIGTERM or an interrupt drains: no new sessions are taken, and running ones may finish within --drain-timeout. A second one ends them.",
 		Flags: append(append(runtimeFlags(), stateFlags(daemonMinFree, daemonBallast)...),
+			&cli.StringFlag{Name: "config", Category: categoryServer, Usage: "take all settings from `FILE`; see provisor config check. SIGHUP reads it again"},
 			&cli.StringFlag{Name: "listen", Category: categoryServer, Usage: "listen on `ADDR`, unix:PATH or HOST:PORT (default: a socket in the user's runtime directory)"},
 			&cli.StringFlag{Name: "token-file", Category: categoryServer, Usage: "take the bearer tokens whose hashes are in `FILE`"},
 			&cli.StringFlag{Name: "tls-cert", Category: categoryServer, Usage: "the server's certificate, in `FILE`"},
@@ -55,6 +56,9 @@ const (
 func serve(c *cli.Context, signals *signals) (err error) {
 	if c.Args().Present() {
 		return usagef("serve takes no arguments, got %q", c.Args().First())
+	}
+	if c.IsSet("config") {
+		return serveConfig(c, signals)
 	}
 	log, err := newLog(c.String("log-format"), c.String("log-level"))
 	if err != nil {

@@ -31,11 +31,10 @@ type Config struct {
 
 	Listeners []Listener
 	Engines   []Engine
-	Tenants   []Tenant
-	Limits    Limits
-	Log       Log
-	// AuditFile is where each session leaves a line; empty = in the daemon's log.
-	AuditFile string
+	// Tenants are the tenants that there are. None = the default one, without settings of its own.
+	Tenants []Tenant
+	Limits  Limits
+	Log     Log
 }
 
 // Listener is an address to listen on.

@@ -42,9 +42,6 @@ func (r *reader) read(f *fileShape) {
 	c.MaxKept = r.size(f.Body, "max_kept", f.MaxKept, 0, math.MaxInt64)
 	c.Limits = r.limits(f.Limits)
 	r.log(f.Log)
-	if f.Audit != nil {
-		c.AuditFile = r.path(f.Audit.File)
-	}
 	r.engines(f.Engine)
 	r.readTenants(f.Tenant)
 	r.listeners(f.Listen)

@@ -24,7 +24,6 @@ type fileShape struct {
 	Tenant []tenantShape `hcl:"tenant,block"`
 	Limits *limitsShape  `hcl:"limits,block"`
 	Log    *logShape     `hcl:"log,block"`
-	Audit  *auditShape   `hcl:"audit,block"`
 
 	Body hcl.Body `hcl:",body"`
 }
@@ -79,9 +78,4 @@ type logShape struct {
 	Level  *string  `hcl:"level"`
 	Format *string  `hcl:"format"`
 	Body   hcl.Body `hcl:",body"`
-}
-
-type auditShape struct {
-	File *string  `hcl:"file"`
-	Body hcl.Body `hcl:",body"`
 }

@@ -28,7 +28,6 @@ func (r *reader) readTenants(shapes []tenantShape) {
 		// There is one who needs no settings.
 		r.implied = true
 		r.tenants[tenant.Default.Name()] = tenant.Default
-		r.config.Tenants = []Tenant{{Tenant: tenant.Default, Limits: r.limits(nil)}}
 	}
 	r.checkCredentials(shapes)
 }

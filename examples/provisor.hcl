@@ -1,0 +1,105 @@
+# A daemon with two tenants, every line explained. Check a file with
+#   provisor config check provisor.hcl
+# and start the daemon with
+#   provisor serve --config provisor.hcl
+# SIGHUP makes it read the file again: a good one holds for sessions that begin from then on, a bad one changes nothing.
+# Paths that are relative are so to this file. All sizes take a unit ("64MiB"), all durations too ("90s", "5m").
+
+# What must not be lost: the directories of sessions, and states of applies that could not be delivered.
+data_dir = "/var/lib/provisor"
+# What can be made again: compiled plugins, engines, providers, what sessions keep for later ones.
+cache_dir = "/var/cache/provisor"
+
+# How many requests run at once. Others wait for their turn. Default: one per core, at least two.
+concurrency = 4
+# How long running sessions may go on after SIGTERM.
+drain_timeout = "5m"
+# The largest message of a client; plans and states come in one.
+max_message = "64MiB"
+# How many sessions may be open, in all and on one connection.
+max_streams                = 10000
+max_streams_per_connection = 100
+# Within how long a client that has vanished is noticed.
+keepalive = "30s"
+
+# An apply is refused where less is free than this,
+min_free = "256MiB"
+# this much is set aside to be given up for states when the disk is full,
+ballast = "64MiB"
+# and a tenant whose undelivered states are more than this can't apply.
+max_kept = "1GiB"
+
+# A unix socket that only the daemon's user can open. Whoever shows no credentials there is the tenant named.
+listen "unix:/run/provisor/provisor.sock" {
+  anonymous = "platform"
+}
+
+# A TCP port. Clients show a token, or a certificate that client_ca has signed. "optional" lets in those without one, if
+# they have a token; the default is "required".
+listen "0.0.0.0:7070" {
+  tls_cert            = "tls/server.pem"
+  tls_key             = "tls/server.key"
+  client_ca           = "tls/clients.pem"
+  client_certificates = "optional"
+}
+
+# An engine. Without any, terraform or tofu on the PATH is taken, or an OpenTofu is built.
+engine "stable" {
+  # The binary: a path, or a name to be looked for on the PATH.
+  path = "terraform"
+  # A directory of providers, as "terraform providers mirror" makes it, that is looked into before any registry.
+  mirror = "mirror"
+  # Engines get nothing of the daemon's environment but what is let through here,
+  pass_env = ["HTTPS_PROXY", "NO_PROXY"]
+  # and what is set here.
+  env = { TF_REGISTRY_CLIENT_TIMEOUT = "30" }
+}
+
+# A tenant. Its sessions have directories, a cache and limits of their own, and see nothing of another tenant's.
+tenant "platform" {}
+
+tenant "team-a" {
+  # What its clients are known by: hashes of tokens (printf %s TOKEN | sha256sum), here
+  token_sha256 = ["9b74c9897bac770ffc029102a200c5de2ad1c9a7d1d1f4a5b3d5e6f7a8b9c0d1"]
+  # or a line each in files; subjects of certificates (openssl x509 -noout -subject -nameopt RFC2253 -in FILE),
+  token_files          = ["team-a.tokens"]
+  certificate_subjects = ["CN=team-a,O=Example"]
+  # or certificates' own hashes (openssl x509 -noout -fingerprint -sha256 -in FILE).
+  certificate_sha256 = ["5C:1F:6E:2B:0D:9A:4E:33:71:28:FA:90:CC:12:6B:E4:07:D5:8F:3A:B1:49:60:2E:95:DD:14:7B:A8:06:C3:5E"]
+
+  # Its engine, by name. Default: the first.
+  engine = "stable"
+  # What the engine gets for this tenant alone, over what it gets for all.
+  env      = { AWS_REGION = "eu-central-1" }
+  pass_env = []
+
+  # Its part of the time in which requests run, when others want some too. Default: 1.
+  weight = 2
+  # How many of its requests run at once. Default: all but one where there are other tenants.
+  concurrency = 2
+  # How many of its new sessions may wait for their turn, and how many of its sessions may be open. More are refused.
+  queue    = 100
+  sessions = 1000
+
+  # Limits in the place of those for all.
+  limits {
+    disk_bytes      = "1GiB"
+    request_timeout = "30m"
+  }
+}
+
+# Limits of each session and request. An error names the limit that was hit by these names.
+limits {
+  # Each may be left out; provisor serve --help lists all that there are, with their defaults.
+  log_bytes    = "64MiB"
+  program_runs = 100
+  # How long an engine may take to end by itself after a cancel, and a plugin to answer then.
+  exit_timeout = "3m"
+  grace_period = "10s"
+}
+
+# The daemon's log, on its standard error.
+log {
+  level  = "info"
+  format = "json"
+}

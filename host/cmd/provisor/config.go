@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/config"
+	"github.com/provisor/provisor/host/internal/daemon"
+)
+
+func configCommand() *cli.Command {
+	return &cli.Command{
+		Name:            "config",
+		Usage:           "work with a daemon's configuration",
+		Category:        "Daemon",
+		HideHelpCommand: true,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("there is no command config %q; see provisor config --help", c.Args().First())
+			}
+			return cli.ShowSubcommandHelp(c)
+		},
+		Subcommands: []*cli.Command{{
+			Name:      "check",
+			Usage:     "say what is wrong with a configuration, with file, line and advice",
+			ArgsUsage: "FILE",
+			Description: "Reads the configuration and what it names: token files, certificates, whether paths are there. All problems are\n" +
+				"told at once. Exit codes: 0 it is good, 1 it is not, 2 wrong usage.",
+			Action: configCheck,
+		}},
+	}
+}
+
+func configCheck(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usagef("config check takes one FILE, got %d arguments\nsee provisor config check --help", c.NArg())
+	}
+	read, err := config.Load(c.Args().First())
+	if problems := (config.Problems)(nil); errors.As(err, &problems) {
+		fmt.Fprintln(os.Stderr, problems)
+		return said()
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s is good: listeners %d, tenants %d, engines %d\n", read.File, len(read.Listeners), max(1, len(read.Tenants)), max(1, len(read.Engines)))
+	return nil
+}
+
+// serveConfig is serve with a configuration. Flags that say the same as the file could are refused, so that there is one truth.
+func serveConfig(c *cli.Context, signals *signals) (err error) {
+	if err := onlyConfig(c); err != nil {
+		return err
+	}
+	read, err := config.Load(c.String("config"))
+	if err != nil {
+		return usagef("%w", err)
+	}
+	d, err := daemon.Open(signals.context, read, daemon.Options{
+		Runtime: host.Options{
+			Engine: c.String("engine"), Mirror: c.String("mirror"), CacheDir: c.String("cache-dir"), DataDir: c.String("data-dir"),
+			MinFree: daemonMinFree, Ballast: daemonBallast, Progress: os.Stderr,
+		},
+		Output: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	stop := onKill(signals, func(<-chan struct{}) { d.Kill() })
+	defer stop()
+	stopReloading := reloadOnHangup(signals.context, d)
+	defer stopReloading()
+	d.Log().Info("ready", "listen", strings.Join(d.Addresses(), " "), "version", version())
+	return d.Serve(signals.context)
+}
+
+// onlyConfig refuses flags beside --config. What the environment says holds where the file says nothing.
+func onlyConfig(c *cli.Context) error {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if name == "config" || name == "help" || !c.IsSet(name) {
+			continue
+		}
+		if e, ok := f.(cli.DocGenerationFlag); ok && len(e.GetEnvVars()) > 0 {
+			if value, set := os.LookupEnv(e.GetEnvVars()[0]); set && value == c.String(name) {
+				continue
+			}
+		}
+		return usagef("--%s can't be given beside --config: say it in %s", name, c.String("config"))
+	}
+	return nil
+}
+
+// reloadOnHangup reloads the daemon's configuration whenever SIGHUP comes. How that went is in the daemon's log.
+func reloadOnHangup(ctx context.Context, d *daemon.Daemon) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	var reloading sync.WaitGroup
+	reloading.Go(func() {
+		for range hangups {
+			_ = d.Reload(ctx)
+		}
+	})
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		reloading.Wait()
+	}
+}

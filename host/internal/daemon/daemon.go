@@ -1,0 +1,187 @@
+// Package daemon is a runtime and a server as a configuration describes them, and changes both when the configuration changes.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/config"
+	"github.com/provisor/provisor/host/internal/server"
+)
+
+// Options are what a configuration leaves open.
+type Options struct {
+	// Runtime has what holds where the configuration says nothing.
+	Runtime host.Options
+	// Output gets the log.
+	Output io.Writer
+}
+
+// Daemon serves sessions as its configuration says.
+type Daemon struct {
+	options Options
+	level   *slog.LevelVar
+	log     *slog.Logger
+	runtime *host.Runtime
+	server  *server.Server
+
+	// mu is held while the configuration changes.
+	mu     sync.Mutex
+	config *config.Config
+}
+
+// Open makes all ready that the configuration describes, and listens. Serve or Close must be called.
+func Open(ctx context.Context, c *config.Config, o Options) (_ *Daemon, err error) {
+	d := &Daemon{options: o, config: c, level: new(slog.LevelVar)}
+	d.level.Set(c.Log.Level)
+	d.log = newLog(o.Output, c.Log.Format, d.level)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	listening, err := d.serverOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	if d.runtime, err = host.New(ctx, d.runtimeOptions(c)); err != nil {
+		return nil, err
+	}
+	d.server, err = server.Listen(listening, d.runtime.Session)
+	return d, err
+}
+
+func newLog(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// DefaultDrainTimeout is how long running sessions may go on at the daemon's end, where the configuration says nothing.
+const DefaultDrainTimeout = 5 * time.Minute
+
+// Log is the daemon's log.
+func (d *Daemon) Log() *slog.Logger { return d.log }
+
+// Addresses are where the daemon listens.
+func (d *Daemon) Addresses() []string { return d.server.Addresses() }
+
+// Serve serves until ctx ends, and then drains; see server.Server.
+func (d *Daemon) Serve(ctx context.Context) error { return d.server.Serve(ctx) }
+
+// Kill ends all sessions at once.
+func (d *Daemon) Kill() {
+	d.runtime.Kill()
+	// Serve returns what it finds.
+	_ = d.server.Close()
+}
+
+// Close frees what the daemon has. Serve must have returned, or never have been called.
+func (d *Daemon) Close() error {
+	var errs []error
+	if d.server != nil {
+		errs = append(errs, d.server.Close())
+	}
+	if d.runtime != nil {
+		errs = append(errs, d.runtime.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Reload reads the configuration again and puts it into force for sessions that begin from now on. If anything in it is wrong, nothing
+// changes, and the error says why.
+func (d *Daemon) Reload(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.reload(ctx); err != nil {
+		d.log.Error("the configuration was not reloaded, the old one stays", "file", d.config.File, "error", err)
+		return fmt.Errorf("the configuration was not reloaded, the old one stays: %w", err)
+	}
+	d.log.Info("the configuration was reloaded", "file", d.config.File, "tenants", len(d.config.Tenants))
+	return nil
+}
+
+func (d *Daemon) reload(ctx context.Context) error {
+	c, err := config.Load(d.config.File)
+	if err != nil {
+		return err
+	}
+	if c.Log.Format != d.config.Log.Format {
+		return errors.New("the log's format can't change while the daemon runs: restart it, or leave it as it is")
+	}
+	listening, err := d.serverOptions(c)
+	if err != nil {
+		return err
+	}
+	sessions, err := d.runtime.Prepare(ctx, d.runtimeOptions(c))
+	if err != nil {
+		return err
+	}
+	doors, err := d.server.Prepare(listening)
+	if err != nil {
+		return err
+	}
+	sessions.Commit()
+	doors.Commit()
+	d.level.Set(c.Log.Level)
+	d.config = c
+	return nil
+}
+
+func (d *Daemon) serverOptions(c *config.Config) (server.Options, error) {
+	known, err := access.New(c.Credentials())
+	o := server.Options{
+		Access: known, MaxMessage: c.MaxMessage, Keepalive: c.Keepalive, StreamsPerConnection: uint32(c.MaxStreamsPerConnection),
+		Streams: c.MaxStreams, DrainTimeout: DefaultDrainTimeout, Log: d.log,
+	}
+	set(&o.DrainTimeout, c.DrainTimeout)
+	for _, l := range c.Listeners {
+		o.Listeners = append(o.Listeners, server.Listener(l))
+	}
+	return o, err
+}
+
+// runtimeOptions are the daemon's own with what the configuration says over them.
+func (d *Daemon) runtimeOptions(c *config.Config) host.Options {
+	o := d.options.Runtime
+	o.Log = d.log
+	set(&o.DataDir, c.DataDir)
+	set(&o.CacheDir, c.CacheDir)
+	set(&o.MinFree, c.MinFree)
+	set(&o.Ballast, c.Ballast)
+	set(&o.MaxKept, c.MaxKept)
+	set(&o.Concurrency, c.Concurrency)
+	set(&o.ExitTimeout, c.Limits.ExitTimeout)
+	set(&o.GracePeriod, c.Limits.GracePeriod)
+	o.Limits = c.Limits.Limits
+	for _, e := range c.Engines {
+		o.Engines = append(o.Engines, host.EngineOptions(e))
+	}
+	if len(c.Tenants) > 0 {
+		o.Tenants = make(map[host.Tenant]host.TenantOptions)
+	}
+	for _, t := range c.Tenants {
+		o.Tenants[t.Tenant] = host.TenantOptions{
+			Engine: t.Engine, Env: t.Env, Limits: t.Limits.Limits, ExitTimeout: t.Limits.ExitTimeout, GracePeriod: t.Limits.GracePeriod,
+			Weight: t.Weight, Concurrency: t.Concurrency, Queue: t.Queue, Sessions: t.Sessions,
+		}
+	}
+	return o
+}
+
+// set sets what the configuration does not leave out.
+func set[T comparable](to *T, value T) {
+	var zero T
+	if value != zero {
+		*to = value
+	}
+}
