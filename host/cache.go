@@ -20,9 +20,17 @@ type tenantCache struct {
 }
 
 func (c tenantCache) Restore(ctx context.Context, d session.Directory, key string) (bool, error) {
-	return c.files.Restore(ctx, c.scope, key, d.Work())
+	return c.of(d).Restore(ctx, c.scope, key, d.Work())
 }
 
 func (c tenantCache) Save(ctx context.Context, d session.Directory, req *guestpb.CacheSave) error {
-	return c.files.Save(ctx, c.scope, req.GetKey(), d.Work(), req.GetPaths())
+	return c.of(d).Save(ctx, c.scope, req.GetKey(), d.Work(), req.GetPaths())
+}
+
+// of is the cache for a session's files: engines link to the providers that are kept for the tenant.
+func (c tenantCache) of(d session.Directory) *filecache.Cache {
+	if shelf := d.(*directory).engine.Shelf; shelf != nil {
+		return c.files.Linking(shelf.Mirror())
+	}
+	return c.files
 }

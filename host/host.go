@@ -66,6 +66,9 @@ type Options struct {
 	MemoryBytes uint64
 	// Concurrency is how many requests run at once; sessions without one count for nothing. 0 = DefaultConcurrency.
 	Concurrency int
+	// ProviderCache is how many bytes of providers that sessions have downloaded are kept for each tenant. 0 = DefaultProviderCache, negative =
+	// none: each session downloads for itself what no mirror has.
+	ProviderCache int64
 	// Limits bound a request or session; a zero field means that of DefaultLimits.
 	Limits *guestpb.Limits
 	// FreshInstances gives each request an instance of its own. Plugins must be able to work so, since a host may replace an

@@ -85,6 +85,7 @@ type directory struct {
 	keeper *recovery.Keeper
 	// engine are the places that the session's engine uses.
 	engine engine.Dirs
+	untouched
 }
 
 func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error) {
@@ -100,7 +101,11 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 		}
 	}()
 	if u.runsEngine() {
-		if d.engine, err = u.engine.Prepare(t, s.Root, s.Home, s.EngineTmp); err != nil {
+		shelf, err := u.shelf()
+		if err != nil {
+			return nil, err
+		}
+		if d.engine, err = u.engine.Prepare(shelf, s.Root, s.Home, s.EngineTmp); err != nil {
 			return nil, err
 		}
 	}
@@ -167,6 +172,10 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 		return nil, err
 	}
 	defer held.Close()
+	endInit, err := u.beginInit(dir, c)
+	if err != nil {
+		return nil, err
+	}
 	p, err := exec.Start(exec.Program{
 		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
 		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.runtime.programJail(), Holds: []*os.File{held},
@@ -176,6 +185,9 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	}
 	if u.options.Dependencies != nil && isGraph(c.Args) {
 		return &tee{Process: p, whole: u.options.Dependencies}, nil
+	}
+	if endInit != nil {
+		return &initProcess{Process: p, succeeded: endInit}, nil
 	}
 	return p, nil
 }

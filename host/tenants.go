@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/host/internal/engine"
+	"github.com/provisor/provisor/host/internal/engine/providercache"
 	"github.com/provisor/provisor/host/internal/filecache"
 	"github.com/provisor/provisor/host/internal/queue"
 	"github.com/provisor/provisor/host/internal/tenant"
@@ -60,6 +61,8 @@ type profile struct {
 	// env is what the engine gets for the tenant, as NAME=VALUE.
 	env   []string
 	files *filecache.Cache
+	// providers are kept for later sessions; nil = they are not.
+	providers *providercache.Cache
 }
 
 // newProfile puts together what the options say of all and of the tenant.
@@ -86,6 +89,9 @@ func (s *setup) newProfile(t tenant.Tenant, o TenantOptions) (*profile, error) {
 	}
 	if p.env, err = engine.ResolveEnv(o.Env); err != nil {
 		return nil, fmt.Errorf("tenant %s: %w", t, err)
+	}
+	if p.providers, err = s.options.openProviders(t); err != nil {
+		return nil, err
 	}
 	p.files, err = filecache.Open(filecache.Options{
 		Dir: filepath.Join(s.options.CacheDir, "tenants", t.Name(), "files"), LinkTargets: engine.Mirrors(p.engine.options), Log: s.options.Log,

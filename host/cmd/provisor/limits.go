@@ -91,19 +91,21 @@ func parseLimits(c *cli.Context) (*guestpb.Limits, error) {
 	return limits, nil
 }
 
+// sizeFlag is a flag that parseSize reads.
+func sizeFlag(name string, def int64, usage string) cli.Flag {
+	return &cli.StringFlag{Name: name, Category: categoryRuntime, Usage: usage, Value: strings.ReplaceAll(humanize.IBytes(uint64(def)), " ", ""),
+		Action: func(c *cli.Context, _ string) error {
+			_, err := parseSize(c, name)
+			return err
+		}}
+}
+
 // stateFlags say how much room there must be for states. The defaults are a daemon's, or those of a command that runs alone.
 func stateFlags(minFree, ballast int64) []cli.Flag {
-	size := func(name string, def int64, usage string) cli.Flag {
-		return &cli.StringFlag{Name: name, Category: categoryRuntime, Usage: usage, Value: strings.ReplaceAll(humanize.IBytes(uint64(def)), " ", ""),
-			Action: func(c *cli.Context, _ string) error {
-				_, err := parseSize(c, name)
-				return err
-			}}
-	}
 	return []cli.Flag{
-		size("min-free", minFree, "refuse an apply where less than `SIZE` is free for its state (0 = never)"),
-		size("ballast", ballast, "keep a file of `SIZE` in the data directory, to be given up for states when the disk is full (0 = none)"),
-		size("max-kept", host.DefaultMaxKept, "refuse the applies of a tenant that has more than `SIZE` of undelivered states (0 = never)"),
+		sizeFlag("min-free", minFree, "refuse an apply where less than `SIZE` is free for its state (0 = never)"),
+		sizeFlag("ballast", ballast, "keep a file of `SIZE` in the data directory, to be given up for states when the disk is full (0 = none)"),
+		sizeFlag("max-kept", host.DefaultMaxKept, "refuse the applies of a tenant that has more than `SIZE` of undelivered states (0 = never)"),
 	}
 }
 

@@ -22,6 +22,7 @@ func runtimeFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "engine-env", Category: categoryRuntime, Usage: "let the variable `NAME` through to the engine, or set NAME=VALUE there; may be repeated (default: nothing of this environment reaches it)"},
 		&cli.StringFlag{Name: "mirror", Category: categoryRuntime, EnvVars: []string{"PROVISOR_MIRROR"}, Usage: "take providers from the mirror in `DIR` first (default: the one that \"provisor mirror add\" fills)"},
 		&cli.StringFlag{Name: "cache-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_CACHE_DIR"}, Usage: "keep compiled plugins, engines and providers in `DIR` (default: provisor in the user's cache directory)"},
+		sizeFlag("provider-cache", host.DefaultProviderCache, "keep up to `SIZE` of the providers that a tenant's sessions have downloaded, for later ones (0 = none)"),
 		limitFlag(),
 		requestTimeoutFlag(),
 		&cli.StringSliceFlag{Name: "jail-require", Category: categoryRuntime, Usage: "run no engine without the `LAYER` of the jail; may be repeated. Layers: " + layerNames()},
@@ -36,10 +37,12 @@ func runtimeOptions(c *cli.Context) host.Options {
 	minFree, _ := parseSize(c, "min-free")
 	ballast, _ := parseSize(c, "ballast")
 	maxKept, _ := parseSize(c, "max-kept")
+	providerCache, _ := parseSize(c, "provider-cache")
 	return host.Options{
 		MinFree:        minFree,
 		Ballast:        ballast,
 		MaxKept:        maxKept,
+		ProviderCache:  providerCache,
 		Limits:         limits,
 		RequestTimeout: requestTimeout(c),
 		Jail:           jailOptions(c),

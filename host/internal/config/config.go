@@ -26,8 +26,8 @@ type Config struct {
 	MaxStreams, MaxStreamsPerConnection int
 	// Keepalive is within how long a client that has vanished is noticed.
 	Keepalive time.Duration
-	// MinFree, Ballast and MaxKept are those of host.Options, in bytes.
-	MinFree, Ballast, MaxKept int64
+	// MinFree, Ballast, MaxKept and ProviderCache are those of host.Options, in bytes.
+	MinFree, Ballast, MaxKept, ProviderCache int64
 
 	Listeners []Listener
 	Engines   []Engine

@@ -82,6 +82,7 @@ max_streams_per_connection = 50
 min_free = "1GiB"
 ballast  = 0
 max_kept = 1048576
+provider_cache = "2GiB"
 
 listen "unix:run/socket" {
   anonymous = "local"
@@ -144,7 +145,7 @@ log {
 	want := &Config{
 		File: "/etc/provisor/provisor.hcl", DataDir: "/var/lib/provisor", CacheDir: "/etc/provisor/cache",
 		Concurrency: 4, DrainTimeout: 2 * time.Minute, Keepalive: 20 * time.Second,
-		MaxMessage: 32 << 20, MaxStreams: 500, MaxStreamsPerConnection: 50, MinFree: 1 << 30, Ballast: -1, MaxKept: 1 << 20,
+		MaxMessage: 32 << 20, MaxStreams: 500, MaxStreamsPerConnection: 50, MinFree: 1 << 30, Ballast: -1, MaxKept: 1 << 20, ProviderCache: 2 << 30,
 		Listeners: []Listener{
 			{Address: "unix:/etc/provisor/run/socket", Anonymous: local},
 			{Address: "0.0.0.0:7070", TLSCert: "/etc/provisor/tls/cert.pem", TLSKey: "/tls/key.pem", ClientCA: "/etc/provisor/tls/ca.pem", CertificateOptional: true},

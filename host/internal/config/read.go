@@ -40,6 +40,7 @@ func (r *reader) read(f *fileShape) {
 	c.MinFree = r.size(f.Body, "min_free", f.MinFree, 0, math.MaxInt64)
 	c.Ballast = r.size(f.Body, "ballast", f.Ballast, 0, math.MaxInt64)
 	c.MaxKept = r.size(f.Body, "max_kept", f.MaxKept, 0, math.MaxInt64)
+	c.ProviderCache = r.size(f.Body, "provider_cache", f.ProviderCache, 0, math.MaxInt64)
 	c.Limits = r.limits(f.Limits)
 	r.log(f.Log)
 	r.engines(f.Engine)

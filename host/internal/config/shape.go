@@ -19,6 +19,8 @@ type fileShape struct {
 	Ballast *string `hcl:"ballast"`
 	MaxKept *string `hcl:"max_kept"`
 
+	ProviderCache *string `hcl:"provider_cache"`
+
 	Listen []listenShape `hcl:"listen,block"`
 	Engine []engineShape `hcl:"engine,block"`
 	Tenant []tenantShape `hcl:"tenant,block"`

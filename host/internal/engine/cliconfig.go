@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/provisor/provisor/host/internal/engine/providercache"
 )
 
 // Parts of a provider's address, as registries allow them; a host may have a port.
@@ -41,8 +43,8 @@ func checkMirrors(dirs []string) ([]string, error) {
 }
 
 // cliConfig is the engine's CLI configuration: providers that a mirror has come from the first one that has them, all others from
-// their registries.
-func (e *Engine) cliConfig() ([]byte, error) {
+// their registries, or from the shelf if it has the version. i says what of that an init may use; nil = nothing.
+func (e *Engine) cliConfig(shelf *providercache.Shelf, i *providercache.Install) ([]byte, error) {
 	file := hclwrite.NewEmptyFile()
 	file.Body().SetAttributeValue("disable_checkpoint", cty.True)
 	installation := file.Body().AppendNewBlock("provider_installation", nil).Body()
@@ -61,10 +63,20 @@ func (e *Engine) cliConfig() ([]byte, error) {
 		block.SetAttributeValue("path", cty.StringVal(dir))
 		block.SetAttributeValue("include", list(providers))
 	}
+	elsewhere := mirrored
+	if i != nil {
+		inMirror := func(p string) bool { return slices.Contains(mirrored, p) }
+		if offer := slices.DeleteFunc(slices.Clone(i.Offer), inMirror); len(offer) > 0 {
+			block := installation.AppendNewBlock("filesystem_mirror", nil).Body()
+			block.SetAttributeValue("path", cty.StringVal(shelf.Mirror()))
+			block.SetAttributeValue("include", list(offer))
+		}
+		elsewhere = append(elsewhere, slices.DeleteFunc(slices.Clone(i.Pinned), inMirror)...)
+	}
 	direct := installation.AppendNewBlock("direct", nil).Body()
-	if len(mirrored) > 0 {
+	if len(elsewhere) > 0 {
 		// Without this the engine asks the registry for more versions, and fails where there is no network.
-		direct.SetAttributeValue("exclude", list(mirrored))
+		direct.SetAttributeValue("exclude", list(elsewhere))
 	}
 	return file.Bytes(), nil
 }

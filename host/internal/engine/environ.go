@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/provisor/provisor/host/internal/engine/providercache"
 )
 
 // Dirs are the places that one session's engine uses, as absolute paths; Engine.Prepare makes them.
@@ -16,6 +18,8 @@ type Dirs struct {
 	Home, Tmp string
 	// CLIConfig is the CLI configuration file, outside of what the template can write.
 	CLIConfig string
+	// Shelf has providers from the inits of earlier sessions, and gets those of this one; nil = there is none.
+	Shelf *providercache.Shelf
 }
 
 // DefaultPath is the engine's PATH unless the operator sets one: the system's own directories, whatever the daemon's is. Templates run

@@ -13,7 +13,6 @@ import (
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host/internal/exec"
-	"github.com/provisor/provisor/host/internal/tenant"
 )
 
 const coderProvider = "github.com/coder/terraform-provider-coder/v2@v2.20.0"
@@ -90,7 +89,7 @@ func planAgent(t *testing.T, e *Engine) {
 		t.Error(err)
 		return
 	}
-	dirs, err := e.Prepare(tenant.Default, root, home, tmp)
+	dirs, err := e.Prepare(nil, root, home, tmp)
 	if err != nil {
 		t.Error(err)
 		return

@@ -14,8 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/module"
 	modzip "golang.org/x/mod/zip"
-
-	"github.com/provisor/provisor/host/internal/tenant"
 )
 
 // fakeModule is a module on the fake proxy: file names with contents, go.mod among them.
@@ -250,7 +248,7 @@ provider_installation {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			root := t.TempDir()
-			dirs, err := (&Engine{mirrors: test.mirrors, Version: "1.11.4", Name: Terraform}).Prepare(tenant.Default, root, "/h", "/t")
+			dirs, err := (&Engine{mirrors: test.mirrors, Version: "1.11.4", Name: Terraform}).Prepare(nil, root, "/h", "/t")
 			if err != nil {
 				t.Fatal(err)
 			}

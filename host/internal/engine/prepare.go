@@ -1,27 +1,71 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
-	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/host/internal/engine/providercache"
 )
 
 // Prepare makes what one session's engine needs beside its home and temporary directory: the CLI configuration, which goes
-// into dir (the session's own, not writable by the plugin).
+// into dir (the session's own, not writable by the plugin). Providers that an init downloads are kept on the shelf, which may be nil.
 //
-// There is no provider cache that several sessions write to: without a lock file in the template both engines install into it again
+// There is no provider cache that engines write to: without a lock file in the template both engines install into it again
 // what is there already, under the hands of who is using it. Terraform does so without a lock
-// (https://github.com/hashicorp/terraform/issues/32915), OpenTofu lets go of its own too early. What no mirror has, each
-// session downloads for itself.
-func (e *Engine) Prepare(_ tenant.Tenant, dir, home, tmp string) (Dirs, error) {
-	dirs := Dirs{Home: home, Tmp: tmp, CLIConfig: filepath.Join(dir, "engine.tfrc")}
-	config, err := e.cliConfig()
+// (https://github.com/hashicorp/terraform/issues/32915), OpenTofu lets go of its own too early. So it is the host that fills the cache, after
+// the inits, and engines read it.
+func (e *Engine) Prepare(shelf *providercache.Shelf, dir, home, tmp string) (Dirs, error) {
+	dirs := Dirs{Home: home, Tmp: tmp, CLIConfig: filepath.Join(dir, "engine.tfrc"), Shelf: shelf}
+	return dirs, e.configure(dirs, nil)
+}
+
+// configure writes the CLI configuration, with what an init may take from the shelf.
+func (e *Engine) configure(dirs Dirs, i *providercache.Install) error {
+	config, err := e.cliConfig(dirs.Shelf, i)
 	if err == nil {
 		err = writeFile(dirs.CLIConfig, config, 0o400)
 	}
 	if err != nil {
-		return Dirs{}, fmt.Errorf("write the engine's CLI configuration: %w", err)
+		return fmt.Errorf("write the engine's CLI configuration: %w", err)
 	}
-	return dirs, nil
+	return nil
+}
+
+// IsInit says whether a run of the engine is an init.
+func IsInit(args []string) bool { return len(args) > 0 && args[0] == "init" }
+
+// BeginInit is to be called before a run of the engine that is an init, in the directory work; EndInit after it, if it has succeeded. It
+// returns nil where nothing is kept.
+func (e *Engine) BeginInit(dirs Dirs, work string, args []string) (*providercache.Install, error) {
+	if dirs.Shelf == nil || e.hasOwnConfig() {
+		return nil, nil
+	}
+	upgrade := slices.ContainsFunc(args, func(arg string) bool {
+		name, value, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		return name == "upgrade" && value != "false"
+	})
+	i, err := dirs.Shelf.Begin(work, upgrade)
+	if err != nil {
+		return nil, err
+	}
+	return i, e.configure(dirs, i)
+}
+
+// EndInit keeps what a successful init has downloaded for later sessions.
+func (e *Engine) EndInit(ctx context.Context, i *providercache.Install) {
+	var mirrored []string
+	for _, dir := range e.mirrors {
+		if providers, err := mirroredProviders(dir); err == nil {
+			mirrored = append(mirrored, providers...)
+		}
+	}
+	i.End(ctx, mirrored)
+}
+
+// hasOwnConfig says whether the operator has the engine read another CLI configuration.
+func (e *Engine) hasOwnConfig() bool {
+	return slices.ContainsFunc(e.passed, func(v string) bool { return strings.HasPrefix(v, "TF_CLI_CONFIG_FILE=") })
 }

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -94,6 +95,13 @@ func (o *Options) fill() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+}
+
+// Linking is the cache with one more directory that kept symlinks may point into.
+func (c *Cache) Linking(dir string) *Cache {
+	more := *c
+	more.o.LinkTargets = append(slices.Clone(c.o.LinkTargets), withRealPaths([]string{dir})...)
+	return &more
 }
 
 // withRealPaths are the directories as they are named, and without symlinks: engines write either into their links.
