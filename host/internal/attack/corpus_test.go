@@ -34,6 +34,7 @@ func corpus() []group {
 		{"Plugins: calls of the host", calls()},
 		{"Plugins: answers", answers()},
 		{"Plugins: floods", floods()},
+		{"Plugins: files", files()},
 		{"Plugins: programs", programs()},
 		{"Plugins: ends", ends()},
 		{"Plugins: modules that lie", modules()},
