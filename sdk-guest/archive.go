@@ -11,6 +11,9 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // ArchiveLimits bound what an archive may hold. Zero fields are the defaults.
@@ -54,8 +57,9 @@ type ArchiveOptions struct {
 //
 // Names must be local (filepath.IsLocal). Missing parents are made. Of files and directories the permission bits are kept
 // (but a file has 0600 for none at all, and a directory always 0700). Links and devices are left out with a warning. As in
-// tar, a later entry of the same name replaces an earlier one, and files that are there already are replaced. A symbolic
-// link that is there already is replaced too, never followed.
+// tar, a later entry of the same name replaces an earlier one, and files that are there already are replaced; but two names
+// that differ by nothing but case or Unicode form are an error. A symbolic link that is there already is replaced too, never
+// followed.
 func ExtractArchive(ctx context.Context, archive []byte, o ArchiveOptions) error {
 	if err := extractArchive(ctx, archive, o); err != nil {
 		return fmt.Errorf("extract template archive: %w", err)
@@ -109,7 +113,7 @@ func walkArchive(ctx context.Context, archive []byte, o ArchiveOptions, x *extra
 	if x == nil {
 		warn = func(string) {}
 	}
-	usage := archiveUsage{limits: o.Limits, parents: map[string]bool{}}
+	usage := archiveUsage{limits: o.Limits, parents: map[string]bool{}, spellings: map[string]string{}}
 	for end := 0; ; end = r.at {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
@@ -193,6 +197,8 @@ type archiveUsage struct {
 	entries int
 	bytes   int64
 	parents map[string]bool
+	// spellings are the names by what file systems that are not particular about them make of them.
+	spellings map[string]string
 }
 
 // add counts an entry. Of one that is left out, only that it is there.
@@ -201,10 +207,16 @@ func (u *archiveUsage) add(name string, h *tar.Header, keep bool) error {
 	if !keep {
 		return u.check(h)
 	}
+	if err := u.spell(name); err != nil {
+		return err
+	}
 	if h.Typeflag == tar.TypeDir {
 		u.parents[name] = true
 	}
 	for dir := path.Dir(name); dir != "." && dir != "/" && !u.parents[dir] && u.entries <= u.limits.Entries; dir = path.Dir(dir) {
+		if err := u.spell(dir); err != nil {
+			return err
+		}
 		u.parents[dir] = true
 		u.entries++
 	}
@@ -213,6 +225,24 @@ func (u *archiveUsage) add(name string, h *tar.Header, keep bool) error {
 	}
 	u.bytes += h.Size
 	return u.check(h)
+}
+
+// spell refuses a name that differs from an earlier one by nothing but case or Unicode form: where the file system takes the two for one, the
+// later would silently replace the earlier, and a template would be another one from host to host.
+func (u *archiveUsage) spell(name string) error {
+	folded := foldName(name)
+	other, ok := u.spellings[folded]
+	if ok && other != name {
+		return fmt.Errorf("%s and %s differ by nothing but case or Unicode form, and are one file to some file systems: rename one of them", quote(other), quote(name))
+	}
+	u.spellings[folded] = name
+	return nil
+}
+
+// foldName is the same for names that a file system may take for one.
+func foldName(name string) string {
+	// Through upper case, since some letters, like ſ, have two lower ones.
+	return norm.NFD.String(strings.ToLower(strings.ToUpper(norm.NFD.String(name))))
 }
 
 func (u *archiveUsage) check(h *tar.Header) error {

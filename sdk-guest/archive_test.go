@@ -117,6 +117,13 @@ func TestExtractArchive(t *testing.T) {
 			archive: archive(t, entry{tar.Header{Name: "a", Mode: 0o444}, "first"}, file("./a", "2"), dir("d", 0o700), dir("d", 0o750)),
 			want:    []string{"0644 a=2", "0750 d/"},
 		},
+		"the same name twice, in a directory that is implied twice": {
+			archive: archive(t, file("d/a", "1"), file("d/a", "2"), file("d/b", "3")), want: []string{"0700 d/", "0644 d/a=2", "0644 d/b=3"},
+		},
+		"a link and a file by case": {
+			archive: archive(t, link(tar.TypeSymlink, "S", "a"), file("s", "mine")), want: []string{"0644 s=mine"},
+			log: "WARN: The template archive's entry \"S\" is left out: it is a symbolic link to \"a\", and only files and directories are extracted\n",
+		},
 		"links and devices": {
 			archive: archive(t, link(tar.TypeSymlink, "s", "/etc/passwd"), link(tar.TypeLink, "h", "s"), link(tar.TypeFifo, "f", ""),
 				link(tar.TypeChar, "c", ""), link(tar.TypeBlock, "b", ""), file("s", "mine")),
@@ -198,6 +205,16 @@ func TestExtractArchiveRefuses(t *testing.T) {
 			want: "there are more than 1000 entries",
 		},
 		"long name":       {archive: archive(t, file(strings.Repeat("d/", 100_000)+"x", "")), want: "has 200001 bytes, and the limit is 4096 bytes"},
+		"names by case":   {archive: archive(t, file("main.tf", "1"), file("Main.TF", "2")), want: `"main.tf" and "Main.TF" differ by nothing but case or Unicode form`},
+		"a parent's case": {archive: archive(t, file("mod/a", "1"), file("MOD/b", "2")), want: `"mod" and "MOD" differ by nothing but case or Unicode form`},
+		"a file and a directory by case": {
+			archive: archive(t, file("x", "1"), dir("X", 0o700)), want: `"x" and "X" differ by nothing but case or Unicode form`,
+		},
+		"names by Unicode form": {archive: archive(t, file("\u00e9", "1"), file("e\u0301", "2")), want: `differ by nothing but case or Unicode form`},
+		"both at once":          {archive: archive(t, file("\u00c9", "1"), file("e\u0301", "2")), want: `differ by nothing but case or Unicode form`},
+		"letters with two cases": {
+			archive: archive(t, file("\u017f", "1"), file("S", "2")), want: `"ſ" and "S" differ by nothing but case or Unicode form`,
+		},
 		"big file":        {archive: archive(t, file("a", "12345678901")), limits: limits, want: `"a" has 11 bytes, and the limit for one file is 10 bytes`},
 		"big altogether":  {archive: archive(t, file("a", "1234567890"), file("b", "123456")), limits: limits, want: `with "b" the files have 16 bytes together, and the limit is 15 bytes`},
 		"sparse bomb":     {archive: sparse(t, 1<<40), want: "the limit for one file is"},

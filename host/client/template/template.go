@@ -16,7 +16,7 @@ import (
 
 // Options of Pack. The zero value packs without a limit and drops warnings.
 type Options struct {
-	// MaxBytes is the largest archive, in bytes; 0 = no limit. Clients of a daemon take the daemon's message limit.
+	// MaxBytes is the largest archive, in bytes: headers count too. 0 = no limit. Clients of a daemon take the daemon's message limit.
 	MaxBytes int64
 	// LeaveOut says of a path below the directory, with slashes, that it is none of the template; nil = of none.
 	LeaveOut func(name string) bool
@@ -116,9 +116,6 @@ func (p *packer) file(name string, entry fs.DirEntry) error {
 	if info, err = file.Stat(); err != nil {
 		return err
 	}
-	if err := p.room(info.Size()); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
 	if err := p.header(name, tar.TypeReg, fs.FileInfoToDirEntry(info), info.Size()); err != nil {
 		return err
 	}
@@ -136,16 +133,26 @@ func (p *packer) header(name string, kind byte, entry fs.DirEntry, size int64) e
 	if err != nil {
 		return err
 	}
-	return p.tar.WriteHeader(&tar.Header{Name: name, Typeflag: kind, Mode: int64(info.Mode().Perm()), Size: size})
+	if err := p.tar.WriteHeader(&tar.Header{Name: name, Typeflag: kind, Mode: int64(info.Mode().Perm()), Size: size}); err != nil {
+		return err
+	}
+	return p.room(name, size)
 }
 
-// room refuses a file that would take the archive over its limit.
-func (p *packer) room(size int64) error {
-	if limit := p.options.MaxBytes; limit > 0 && int64(p.out.Len())+size > limit {
-		return fmt.Errorf("the template's archive would be over %d bytes; leave large files out of the directory", limit)
+// room refuses an entry that takes the archive over its limit: what is there already, its content, and the end.
+func (p *packer) room(name string, size int64) error {
+	padded := (size + blockBytes - 1) / blockBytes * blockBytes
+	if limit := p.options.MaxBytes; limit > 0 && int64(p.out.Len())+padded+endBytes > limit {
+		return fmt.Errorf("%s: with it the template's archive has more than %d bytes, the limit; leave out of the directory what is none of the template's", name, limit)
 	}
 	return nil
 }
+
+// Sizes of a tar's parts, in bytes.
+const (
+	blockBytes = 512
+	endBytes   = 2 * blockBytes
+)
 
 func kind(mode fs.FileMode) string {
 	switch {

@@ -3,6 +3,7 @@ package template
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -85,6 +86,18 @@ func TestPack(t *testing.T) {
 func TestPackRefuses(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "big", strings.Repeat("x", 5000), 0o644)
+	many := t.TempDir()
+	for i := range 100 {
+		write(t, many, fmt.Sprint("empty", i), "", 0o644)
+		if err := os.Mkdir(filepath.Join(many, fmt.Sprint("dir", i)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exact := t.TempDir()
+	write(t, exact, "file", "x", 0o644)
+	if archive, err := Pack(exact, Options{MaxBytes: 2048}); err != nil || len(archive) != 2048 {
+		t.Errorf("an archive that is as large as may be: %d bytes, %v", len(archive), err)
+	}
 	for name, test := range map[string]struct {
 		dir  string
 		max  int64
@@ -92,7 +105,9 @@ func TestPackRefuses(t *testing.T) {
 	}{
 		"missing":    {filepath.Join(dir, "nowhere"), 0, "template directory"},
 		"a file":     {filepath.Join(dir, "big"), 0, "not a directory"},
-		"over limit": {dir, 4096, "big: the template's archive would be over 4096 bytes"},
+		"over limit": {dir, 4096, "big: with it the template's archive has more than 4096 bytes"},
+		"just over":  {exact, 2047, "file: with it the template's archive has more than 2047 bytes"},
+		"many files": {many, 50_000, "dir95/: with it the template's archive has more than 50000 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Pack(test.dir, Options{MaxBytes: test.max}); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -110,6 +110,7 @@ func (d *development) attempt(ctx context.Context, changes <-chan struct{}) (cha
 // plan builds the plugin and has it plan the template.
 func (d *development) plan(ctx context.Context) (err error) {
 	archive, err := template.Pack(d.template, template.Options{
+		MaxBytes: maxArchive,
 		Warn: func(text string) { d.printer.Log(&pb.Log{Level: pb.LogLevel_WARN, Output: text}) },
 	})
 	if err != nil {

@@ -72,6 +72,9 @@ func ending(ctx context.Context, j *job, signals *signals, err error) error {
 	return err
 }
 
+// maxArchive is the largest template that is packed, in bytes: plugins take no more, and what is larger is a directory that was not meant.
+const maxArchive = 256 << 20
+
 func (r *runner) run(ctx context.Context, open func() (*connection, error)) (err error) {
 	if r.state, err = openState(r.job.state); err != nil {
 		return err
@@ -80,6 +83,7 @@ func (r *runner) run(ctx context.Context, open func() (*connection, error)) (err
 		defer func() { err = errors.Join(err, r.state.Close()) }()
 	}
 	archive, err := template.Pack(r.dir, template.Options{
+		MaxBytes: maxArchive,
 		LeaveOut: func(name string) bool {
 			return r.state != nil && r.state.Owns(filepath.Join(r.dir, filepath.FromSlash(name)))
 		},
