@@ -197,7 +197,7 @@ type archiveUsage struct {
 	entries int
 	bytes   int64
 	parents map[string]bool
-	// spellings are the names by what file systems that are not particular about them make of them.
+	// spellings are the names by their directories and what file systems that are not particular about names make of the rest.
 	spellings map[string]string
 }
 
@@ -230,19 +230,16 @@ func (u *archiveUsage) add(name string, h *tar.Header, keep bool) error {
 // spell refuses a name that differs from an earlier one by nothing but case or Unicode form: where the file system takes the two for one, the
 // later would silently replace the earlier, and a template would be another one from host to host.
 func (u *archiveUsage) spell(name string) error {
-	folded := foldName(name)
+	// Directories that differ so are found when they are spelled themselves.
+	dir, base := path.Split(name)
+	// Through upper case, since some letters, like ſ, have two lower ones.
+	folded := dir + norm.NFD.String(strings.ToLower(strings.ToUpper(norm.NFD.String(base))))
 	other, ok := u.spellings[folded]
 	if ok && other != name {
 		return fmt.Errorf("%s and %s differ by nothing but case or Unicode form, and are one file to some file systems: rename one of them", quote(other), quote(name))
 	}
 	u.spellings[folded] = name
 	return nil
-}
-
-// foldName is the same for names that a file system may take for one.
-func foldName(name string) string {
-	// Through upper case, since some letters, like ſ, have two lower ones.
-	return norm.NFD.String(strings.ToLower(strings.ToUpper(norm.NFD.String(name))))
 }
 
 func (u *archiveUsage) check(h *tar.Header) error {

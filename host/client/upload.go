@@ -61,6 +61,8 @@ func (u *Upload) begin(head *pb.DataUpload) error {
 	switch {
 	case u.head != nil:
 		return errors.New("a second upload began for the same request")
+	case head.UploadType != pb.DataUploadType_UPLOAD_TYPE_MODULE_FILES:
+		return fmt.Errorf("an upload of the unknown type %d", head.UploadType)
 	case len(head.DataHash) != sha256.Size:
 		return fmt.Errorf("upload: a sha256 has %d bytes, this one %d", sha256.Size, len(head.DataHash))
 	case head.FileSize < 0 || head.FileSize > MaxUpload:
@@ -82,6 +84,8 @@ func (u *Upload) piece(p *pb.ChunkPiece) error {
 		return fmt.Errorf("piece %d came where %d was due", p.PieceIndex, u.next)
 	case !bytes.Equal(p.FullDataHash, u.head.DataHash):
 		return fmt.Errorf("piece %d belongs to another upload", p.PieceIndex)
+	case len(p.Data) == 0:
+		return fmt.Errorf("piece %d is empty", p.PieceIndex) // there could be millions of them
 	case int64(len(u.data)+len(p.Data)) > u.head.FileSize:
 		return fmt.Errorf("piece %d goes past the upload's %d bytes", p.PieceIndex, u.head.FileSize)
 	}

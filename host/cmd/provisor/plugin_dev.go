@@ -111,7 +111,7 @@ func (d *development) attempt(ctx context.Context, changes <-chan struct{}) (cha
 func (d *development) plan(ctx context.Context) (err error) {
 	archive, err := template.Pack(d.template, template.Options{
 		MaxBytes: maxArchive,
-		Warn: func(text string) { d.printer.Log(&pb.Log{Level: pb.LogLevel_WARN, Output: text}) },
+		Warn:     func(text string) { d.printer.Log(&pb.Log{Level: pb.LogLevel_WARN, Output: text}) },
 	})
 	if err != nil {
 		return err

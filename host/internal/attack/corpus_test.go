@@ -38,6 +38,9 @@ func corpus() []group {
 		{"Plugins: programs", programs()},
 		{"Plugins: ends", ends()},
 		{"Plugins: modules that lie", modules()},
+		{"Archives", archives()},
+		{"Clients", clients()},
+		{"Servers, against the client", servers()},
 	}
 }
 
