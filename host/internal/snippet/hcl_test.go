@@ -17,11 +17,11 @@ import (
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
-// TestHCL reads manifests as plugins are built with them, and what is noted to be a "configuration" as a daemon does.
+// TestHCL reads manifests as plugins are built with them, and what has blocks in it or is noted to be a "configuration" as a daemon does.
 func TestHCL(t *testing.T) {
 	for _, b := range blocks(t) {
 		check := checkManifest
-		if b.Note == "configuration" {
+		if b.Note == "configuration" || strings.Contains(b.Code, "{\n") || strings.Contains(b.Code, "{ ") {
 			check = checkConfiguration
 		}
 		if b.Language == "hcl" {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -120,11 +121,13 @@ func TestLimits(t *testing.T) {
 	}
 	host.DefaultLimits().ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		value := fmt.Sprint(v.Uint())
-		if name := string(f.Name()); strings.HasSuffix(name, "_bytes") {
+		switch name := string(f.Name()); {
+		case strings.HasSuffix(name, "_millis"):
+			value = strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace((time.Duration(v.Uint()) * time.Millisecond).String())
+		case strings.Contains(name, "bytes") && v.Uint()%(1<<30) == 0:
+			value = fmt.Sprintf("%d GiB", v.Uint()>>30)
+		case strings.Contains(name, "bytes"):
 			value = fmt.Sprintf("%d MiB", v.Uint()>>20)
-			if v.Uint()%(1<<30) == 0 {
-				value = fmt.Sprintf("%d GiB", v.Uint()>>30)
-			}
 		}
 		if row := fmt.Sprintf("| `%s` | %s |", f.Name(), value); !strings.Contains(string(source), row) {
 			t.Errorf("%s has no row %s", page, row)
