@@ -50,6 +50,9 @@ func (s *tally) count(t *testing.T, ended []string, delivered, kept []byte) {
 	default:
 		s.without++
 	}
+	if s.rounds%10 == 0 {
+		t.Log(s)
+	}
 }
 
 // A kill of the daemon at any moment of an apply loses no resource that was made, but for those under way; no process stays, and the
