@@ -28,6 +28,8 @@ min_free = "256MiB"
 ballast = "64MiB"
 # and a tenant whose undelivered states are more than this can't apply.
 max_kept = "1GiB"
+# Providers that sessions have downloaded are kept for the tenant's later ones, up to this.
+provider_cache = "10GiB"
 
 # A unix socket that only the daemon's user can open. Whoever shows no credentials there is the tenant named.
 listen "unix:/run/provisor/provisor.sock" {

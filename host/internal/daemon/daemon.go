@@ -159,6 +159,7 @@ func (d *Daemon) runtimeOptions(c *config.Config) host.Options {
 	set(&o.MinFree, c.MinFree)
 	set(&o.Ballast, c.Ballast)
 	set(&o.MaxKept, c.MaxKept)
+	set(&o.ProviderCache, c.ProviderCache)
 	set(&o.Concurrency, c.Concurrency)
 	set(&o.ExitTimeout, c.Limits.ExitTimeout)
 	set(&o.GracePeriod, c.Limits.GracePeriod)
