@@ -27,6 +27,7 @@ func TestPagesAreFollowed(t *testing.T) {
 	}{
 		{page: "README.md", section: "A plugin in 30 lines"},
 		{page: "sdk-guest/guides/first-plugin.md"},
+		{page: "sdk-guest/guides/shipping.md"},
 		{page: "abi/guides/other-languages.md", needs: []string{"clang", "wasm-ld", "protoc", "llvm-objcopy"}},
 	} {
 		t.Run(strings.TrimSuffix(filepath.Base(test.page), ".md"), func(t *testing.T) {
