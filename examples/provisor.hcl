@@ -105,3 +105,8 @@ log {
   level  = "info"
   format = "json"
 }
+
+# Each session leaves a line in this file when it ends: whose it was, what it ran, and what it came to. Without it, in the log.
+audit {
+  file = "/var/log/provisor/audit.log"
+}

@@ -34,7 +34,7 @@ func (r *Runtime) Prepare(ctx context.Context, o Options) (*Change, error) {
 
 // checkFixed says which options can't change any more.
 func (r *Runtime) checkFixed(o Options) error {
-	old, oldLimits, limits := r.options, r.options.limits(), o.limits()
+	old := r.options
 	var errs []error
 	for _, f := range []struct {
 		setting string
@@ -45,8 +45,8 @@ func (r *Runtime) checkFixed(o Options) error {
 		{"min_free", old.MinFree == o.MinFree},
 		{"ballast", old.Ballast == o.Ballast},
 		{"max_kept", old.MaxKept == o.MaxKept},
-		{"memory_bytes", oldLimits.GetMemoryBytes() == limits.GetMemoryBytes()},
-		{"response_bytes", oldLimits.GetResponseBytes() == limits.GetResponseBytes()},
+		{"limits of plugins (memory_bytes, cpu_millis, response_bytes, console_bytes, open_programs, module_bytes, compile_millis, compile_bytes)",
+			sandboxLimits(old.limits()) == sandboxLimits(o.limits())},
 	} {
 		if !f.same {
 			errs = append(errs, fmt.Errorf("%s can't change while the daemon runs: restart it, or leave it as it is", f.setting))

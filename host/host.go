@@ -81,6 +81,8 @@ type Options struct {
 	Jail JailOptions
 	// Log is the daemon's log. nil = none.
 	Log *slog.Logger
+	// Audit gets a line for each session, when it ends. nil = Log does.
+	Audit *slog.Logger
 	// Progress is told of what takes longer than a second (building, compiling, downloading). nil = nobody.
 	Progress io.Writer
 }
@@ -214,6 +216,7 @@ func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
 	}
 	leave, err := r.enter(p)
 	if err != nil {
+		p.refused(err)
 		return err
 	}
 	defer leave()

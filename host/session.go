@@ -71,6 +71,7 @@ func (u use) sessionOptions() session.Options {
 		Log:            u.options.Log.With("version", u.plugin.Version),
 		Kill:           r.killed,
 		Limits:         u.limits,
+		Ended:          func(m session.Summary) { u.audit(id, u.plugin, u.engineName(), m) },
 	}
 }
 

@@ -35,6 +35,8 @@ type Config struct {
 	Tenants []Tenant
 	Limits  Limits
 	Log     Log
+	// AuditFile is where each session leaves a line; empty = in the daemon\'s log.
+	AuditFile string
 }
 
 // Listener is an address to listen on.

@@ -135,6 +135,10 @@ log {
   level  = "debug"
   format = "json"
 }
+
+audit {
+  file = "/var/log/audit"
+}
 `
 	got, problems := parse([]byte(source), "/etc/provisor/provisor.hcl", fakeFiles{})
 	if len(problems) > 0 {
@@ -165,8 +169,9 @@ log {
 				Limits: Limits{Limits: &guestpb.Limits{DiskBytes: 1 << 30, RequestMillis: 600_000}, ExitTimeout: 90 * time.Second},
 			},
 		},
-		Limits: Limits{Limits: &guestpb.Limits{Files: 1000, LogBytes: 1_000_000}, GracePeriod: 5 * time.Second},
-		Log:    Log{Level: slog.LevelDebug, Format: "json"},
+		AuditFile: "/var/log/audit",
+		Limits:    Limits{Limits: &guestpb.Limits{Files: 1000, LogBytes: 1_000_000}, GracePeriod: 5 * time.Second},
+		Log:       Log{Level: slog.LevelDebug, Format: "json"},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform(), cmp.Comparer(func(a, b tenant.Tenant) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -200,6 +205,7 @@ func TestProblems(t *testing.T) {
 		"a value as a block":  {"concurrency {\n}\n", []string{`1:1: concurrency is a value, not a block: write concurrency = ...`}},
 		"in a tenant":         {"tenant \"a\" {\n  token_sha265 = []\n}\n", []string{`2:3: unknown key "token_sha265" in tenant "a": did you mean "token_sha256"?`}},
 		"in a tenant's limit": {good + "tenant \"b\" {\n  limits {\n    disk = 1\n  }\n}\n", []string{`6:5: unknown key "disk" in limits: did you mean "disk_bytes"?`}},
+		"a limit of all":      {good + "tenant \"b\" {\n  limits {\n    memory_bytes = 1\n  }\n}\n", []string{`6:5: memory_bytes is the same for all tenants`}},
 		"a number":            {"concurrency = \"many\"\n", []string{`1:16: Unsuitable value: a number is required`}},
 		"too small a number":  {"concurrency = 0\nmax_streams = -1\n", []string{`1:15: concurrency is 0: want a number from 1 on`, `2:15: max_streams is -1`}},
 		"a fraction":          {"concurrency = 1.5\n", []string{`1:15: Unsuitable value`}},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,13 +39,21 @@ func limitName(f protoreflect.FieldDescriptor) string {
 	return string(f.Name())
 }
 
-func (r *reader) limits(shape *limitsShape) Limits {
+// forAll are the limits that hold for the daemon as a whole, and that a tenant can't have of its own.
+var forAll = []string{"memory_bytes", "cpu_millis", "response_bytes", "console_bytes", "open_programs", "module_bytes", "compile_millis", "compile_bytes"}
+
+// limits reads a block of limits; own = it is a tenant's.
+func (r *reader) limits(shape *limitsShape, own bool) Limits {
 	l := Limits{Limits: &guestpb.Limits{}}
 	if shape == nil {
 		return l
 	}
 	fields := l.ProtoReflect().Descriptor().Fields()
 	for name, a := range shape.Limits {
+		if own && slices.Contains(forAll, name) {
+			r.problems = append(r.problems, problemAt(a.NameRange, "%s is the same for all tenants: set it in the limits block outside of tenants", name))
+			continue
+		}
 		value, diags := a.Expr.Value(nil)
 		if diags.HasErrors() {
 			r.problems = append(r.problems, ofDiagnostics(diags)...)

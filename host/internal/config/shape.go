@@ -26,6 +26,7 @@ type fileShape struct {
 	Tenant []tenantShape `hcl:"tenant,block"`
 	Limits *limitsShape  `hcl:"limits,block"`
 	Log    *logShape     `hcl:"log,block"`
+	Audit  *auditShape   `hcl:"audit,block"`
 
 	Body hcl.Body `hcl:",body"`
 }
@@ -80,4 +81,9 @@ type logShape struct {
 	Level  *string  `hcl:"level"`
 	Format *string  `hcl:"format"`
 	Body   hcl.Body `hcl:",body"`
+}
+
+type auditShape struct {
+	File string   `hcl:"file"`
+	Body hcl.Body `hcl:",body"`
 }

@@ -41,7 +41,7 @@ func (r *reader) tenant(t tenant.Tenant, s tenantShape) Tenant {
 		Concurrency: r.count(s.Body, "concurrency", s.Concurrency),
 		Queue:       r.count(s.Body, "queue", s.Queue),
 		Sessions:    r.count(s.Body, "sessions", s.Sessions),
-		Limits:      r.limits(s.Limits),
+		Limits:      r.limits(s.Limits, true),
 	}
 	if s.Engine != nil && !r.hasEngine(c.Engine) {
 		r.problem(s.Body, "engine", "there is no engine %q: declare it, or take one of %s", c.Engine, names(r.config.Engines, func(e Engine) string { return e.Name }))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type Daemon struct {
 	options Options
 	level   *slog.LevelVar
 	log     *slog.Logger
+	audit   auditFile
 	runtime *host.Runtime
 	server  *server.Server
 
@@ -50,6 +52,11 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Daemon, err erro
 	listening, err := d.serverOptions(c)
 	if err != nil {
 		return nil, err
+	}
+	if c.AuditFile != "" {
+		if d.audit.file, err = openAudit(c.AuditFile); err != nil {
+			return nil, err
+		}
 	}
 	if d.runtime, err = host.New(ctx, d.runtimeOptions(c)); err != nil {
 		return nil, err
@@ -94,6 +101,7 @@ func (d *Daemon) Close() error {
 	if d.runtime != nil {
 		errs = append(errs, d.runtime.Close())
 	}
+	errs = append(errs, d.audit.replace(nil))
 	return errors.Join(errs...)
 }
 
@@ -126,9 +134,21 @@ func (d *Daemon) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var audit *os.File
+	if c.AuditFile != "" {
+		if audit, err = openAudit(c.AuditFile); err != nil {
+			return err
+		}
+	}
 	doors, err := d.server.Prepare(listening)
 	if err != nil {
-		return err
+		return errors.Join(err, closeFile(audit))
+	}
+	if audit != nil {
+		// Where there is none any more, sessions that began with one still leave their lines in it.
+		if err := d.audit.replace(audit); err != nil {
+			d.log.Warn("close the old audit file", "error", err)
+		}
 	}
 	sessions.Commit()
 	doors.Commit()
@@ -154,6 +174,9 @@ func (d *Daemon) serverOptions(c *config.Config) (server.Options, error) {
 func (d *Daemon) runtimeOptions(c *config.Config) host.Options {
 	o := d.options.Runtime
 	o.Log = d.log
+	if c.AuditFile != "" {
+		o.Audit = d.audit.logger()
+	}
 	set(&o.DataDir, c.DataDir)
 	set(&o.CacheDir, c.CacheDir)
 	set(&o.MinFree, c.MinFree)

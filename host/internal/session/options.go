@@ -56,6 +56,8 @@ type Options struct {
 	Kill context.Context
 	// Log is the daemon's log; nil = none.
 	Log *slog.Logger
+	// Ended is told what the session came to; nil = the log is.
+	Ended func(Summary)
 }
 
 // The defaults of the durations in Options.

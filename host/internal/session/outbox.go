@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type outbox struct {
 	failed chan struct{}
 	err    error
 
+	// sentBytes is how many bytes were given to the stream.
+	sentBytes   atomic.Int64
 	start, fail sync.Once
 	ended       chan struct{}
 }
@@ -135,6 +138,7 @@ func (o *outbox) sendOne(b []byte) {
 			"the client has not read a message of %d bytes for %s (setting %s)", len(b), patience, settingSendTimeout))
 	})
 	defer stalled.Stop()
+	o.sentBytes.Add(int64(len(b)))
 	if err := o.stream.Send(b); err != nil {
 		o.breakOff(fmt.Errorf("send a response of %d bytes to the client: %w", len(b), err))
 	}

@@ -24,7 +24,7 @@ import (
 func Run(ctx context.Context, o Options, s Stream) error {
 	o = o.withDefaults()
 	o.Log = o.Log.With("session", o.ID, "tenant", o.Tenant.Name(), "plugin", o.Plugin)
-	ses := &session{Options: o, out: newOutbox(s, o.SendTimeout), logRate: newLogRate(o.Limits)}
+	ses := &session{Options: o, requests: make(map[string]int), out: newOutbox(s, o.SendTimeout), logRate: newLogRate(o.Limits)}
 	ses.host = &Host{session: ses}
 	began := time.Now()
 	stop := ses.watchKill(ctx)
@@ -37,7 +37,7 @@ func Run(ctx context.Context, o Options, s Stream) error {
 		err = nil
 	}
 	ses.close(err)
-	ses.report(err, time.Since(began))
+	ses.end(err, began)
 	return err
 }
 
@@ -64,7 +64,11 @@ type session struct {
 	// engineRan is whether plan or apply has started a program.
 	engineRan bool
 
-	requests, failures int
+	requests map[string]int
+	failures int
+	// runs is how many programs were started, received how many bytes came.
+	runs     uint64
+	received int64
 	// begun is whether a request has had its turn, or waits for it; waited is how long all of them have waited.
 	begun  bool
 	waited time.Duration
@@ -160,10 +164,11 @@ func (s *session) perform(ctx context.Context, w *work, in <-chan received) erro
 	if err := w.ask(); err != nil {
 		return err
 	}
-	s.requests++
+	s.requests[w.request.kind.String()]++
 	s.host.work.Store(w)
 	w.start(ctx)
 	end := s.attend(ctx, w, in)
+	s.runs += w.programs.count()
 	s.host.work.Store(nil)
 	if v := (*Violation)(nil); errors.As(end, &v) {
 		s.settle(w, time.Time{}, end)
@@ -211,6 +216,7 @@ func (s *session) attend(ctx context.Context, w *work, in <-chan received) (end 
 
 // admit looks into a message and checks it against the order of requests.
 func (s *session) admit(m received, running bool) (envelope, next, error) {
+	s.received += int64(len(m.b))
 	if m.err == io.EOF {
 		return envelope{}, next{}, io.EOF
 	}
@@ -250,9 +256,12 @@ func (s *session) deliver(w *work) (sent time.Time, err error) {
 	return sent, err
 }
 
+// errEnded is in the error of a session whose context has ended.
+var errEnded = errors.New("the session was ended")
+
 // ended is why ctx ended.
 func ended(ctx context.Context) error {
-	return fmt.Errorf("the session was ended: %w", context.Cause(ctx))
+	return fmt.Errorf("%w: %w", errEnded, context.Cause(ctx))
 }
 
 // configure takes the Config in.
@@ -304,13 +313,4 @@ func (s *session) discard() {
 		s.Log.Error("close the plugin's instance", "error", err)
 	}
 	s.inst = nil
-}
-
-// report leaves the session's line in the daemon's log.
-func (s *session) report(err error, took time.Duration) {
-	outcome := "ok"
-	if err != nil {
-		outcome = err.Error()
-	}
-	s.Log.Info("session ended", "outcome", outcome, "requests", s.requests, "failures", s.failures, "duration", took, "waited", s.waited)
 }
