@@ -14,6 +14,9 @@ import (
 func interruption(ctx context.Context, b *bench) (report.Section, error) {
 	count := b.pick(5, 1)
 	args := []string{"test", "-run", "^$", "-bench", "^BenchmarkDecode$", "-benchtime", fmt.Sprintf("%dx", b.pick(5, 1)), "-count", fmt.Sprint(count), "./host/internal/instrument"}
+	if b.quick {
+		args = append(args, "-short")
+	}
 	out, err := b.command(ctx, b.repo, "go", args...)
 	if err != nil {
 		return report.Section{}, err
@@ -22,7 +25,7 @@ func interruption(ctx context.Context, b *bench) (report.Section, error) {
 	if err != nil {
 		return report.Section{}, err
 	}
-	t := report.Table{Header: []string{"a 10 MB plan decoded in a Go guest", "median ms", "to as it is", "middle half", "n"}}
+	t := report.Table{Header: []string{fmt.Sprintf("a plan of %d MB decoded in a Go guest", b.pick(10, 1)), "median ms", "to as it is", "middle half", "n"}}
 	for _, v := range []struct{ key, name string }{
 		{"plain", "as it is: can't be interrupted"},
 		{"fuel", "Provisor: fuel"},

@@ -8,12 +8,16 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// BenchmarkDecode decodes a 10 MB plan in a Go guest: as it is, with fuel, and with wazero's own switch. The three take
+// BenchmarkDecode decodes a 10 MB plan (with -short 1 MB) in a Go guest: as it is, with fuel, and with wazero's own switch. The three take
 // turns, and each one's best time counts, so that what else the machine does matters little.
 //
 //	go test -run '^$' -bench Decode -benchtime 5x ./host/internal/instrument
 func BenchmarkDecode(b *testing.B) {
-	data := plan(10 << 20)
+	size := 10 << 20
+	if testing.Short() {
+		size = 1 << 20
+	}
+	data := plan(size)
 	plain := guest(b)
 	variants := []*variant{
 		{name: "plain", module: plain, config: wazero.NewRuntimeConfig()},
