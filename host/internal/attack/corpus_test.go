@@ -36,6 +36,7 @@ func corpus() []group {
 		{"Plugins: floods", floods()},
 		{"Plugins: files", files()},
 		{"Plugins: programs", programs()},
+		{"Plugins: other limits", settings()},
 		{"Plugins: ends", ends()},
 		{"Plugins: modules that lie", modules()},
 		{"Archives", archives()},
