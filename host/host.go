@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/host/internal/exec/jail"
+	"github.com/provisor/provisor/host/internal/plugin/deploy"
 	"github.com/provisor/provisor/host/internal/plugin/registry"
 	"github.com/provisor/provisor/host/internal/plugin/store"
 	"github.com/provisor/provisor/host/internal/queue"
@@ -33,6 +34,8 @@ type Options struct {
 	Plugin string
 	// Plugins is the directory of installed plugins, and of what was chosen of them. Empty = none can be installed.
 	Plugins string
+	// Deploy is a directory that is watched: plugins that are put there are installed and used. Empty = none.
+	Deploy string
 	// Grants are what plugins may use of the host, by the plugin's name. What others may use is DefaultGrants, unless an operator says otherwise
 	// at run time.
 	Grants map[string]Grants
@@ -93,6 +96,7 @@ type Runtime struct {
 	sandbox *sandbox.Runtime
 	store   *store.Store
 	plugins *registry.Registry
+	deploy  *deploy.Watch
 	workdir *workdir.Store
 	states  *recovery.Store
 	jail    *jail.Jail
@@ -166,6 +170,9 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	}
 	if n := r.states.Rescued(); n > 0 && quiet {
 		fmt.Fprintf(o.Progress, "states of applies that were cut short and are kept: %d. See provisor recover list\n", n)
+	}
+	if err := r.startDeploy(ctx); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -242,13 +249,7 @@ func (r *Runtime) Kill() { r.kill() }
 // Close frees the runtime. Sessions must have ended.
 func (r *Runtime) Close() error {
 	r.kill()
-	errs := []error{r.closeDirectories()}
-	if r.plugins != nil {
-		errs = append(errs, r.plugins.Close())
-	}
-	if r.store != nil {
-		errs = append(errs, r.store.Close())
-	}
+	errs := []error{r.closePlugins(), r.closeDirectories()}
 	if r.sandbox != nil {
 		errs = append(errs, r.sandbox.Close(context.Background()))
 	}

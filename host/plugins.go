@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/provisor/provisor/host/internal/plugin"
+	"github.com/provisor/provisor/host/internal/plugin/deploy"
 	"github.com/provisor/provisor/host/internal/plugin/registry"
 	"github.com/provisor/provisor/host/internal/plugin/store"
 	"github.com/provisor/provisor/host/internal/progress"
@@ -43,6 +45,36 @@ func (r *Runtime) openPlugins(ctx context.Context) error {
 		Grants: o.Grants, DefaultGrants: DefaultGrants(), Log: o.Log,
 	})
 	return err
+}
+
+// PluginsDir is where a data directory has installed plugins.
+func PluginsDir(dataDir string) string { return filepath.Join(dataDir, "plugins") }
+
+// startDeploy begins to watch the directory for plugins, if there is one.
+func (r *Runtime) startDeploy(ctx context.Context) (err error) {
+	dir := r.options.Deploy
+	if dir == "" {
+		return nil
+	}
+	if r.store == nil || r.store.ReadOnly() {
+		return fmt.Errorf("watch the directory %s for plugins: %w", dir, store.ErrReadOnly)
+	}
+	r.deploy, err = deploy.Start(ctx, deploy.Options{Dir: dir, Registry: r.plugins, MaxBytes: r.sandbox.Limits().ModuleBytes, Log: r.options.Log})
+	return err
+}
+
+func (r *Runtime) closePlugins() error {
+	var errs []error
+	if r.deploy != nil {
+		errs = append(errs, r.deploy.Close())
+	}
+	if r.plugins != nil {
+		errs = append(errs, r.plugins.Close())
+	}
+	if r.store != nil {
+		errs = append(errs, r.store.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // ready finds the engine if the plugin may run it.

@@ -157,6 +157,7 @@ on plan
 	stderr for the host
 	request
 	info
+	mark
 `)
 	s.SetInfo(&guestpb.SessionInfo{Config: &pb.Config{ProvisionerLogLevel: "info"}})
 	if c := s.Plan(&pb.PlanRequest{Metadata: &pb.Metadata{WorkspaceName: "w"}}); c.GetError() != "" {
@@ -170,6 +171,7 @@ WARN: x
 WARN: x
 INFO: {"metadata":{"workspace_name":"w"}}
 INFO: {"config":{"provisioner_log_level":"info"}}
+INFO: echo-mark:00000000
 `
 	if diff := cmp.Diff(want, s.LogText()); diff != "" {
 		t.Errorf("logs (-want +got):\n%s", diff)

@@ -13,11 +13,11 @@ import (
 
 const categoryPlugins = "Plugins"
 
-// pluginCommand groups what authors of plugins need.
+// pluginCommand groups what authors of plugins need, and what operators do on a running daemon.
 func pluginCommand() *cli.Command {
 	return &cli.Command{
 		Name:            "plugin",
-		Usage:           "write, build, inspect and test plugins",
+		Usage:           "write, build and test plugins; install, use and remove them on a running daemon",
 		Category:        categoryPlugins,
 		HideHelpCommand: true,
 		Action: func(c *cli.Context) error {
@@ -26,13 +26,13 @@ func pluginCommand() *cli.Command {
 			}
 			return cli.ShowSubcommandHelp(c)
 		},
-		Subcommands: []*cli.Command{
+		Subcommands: append([]*cli.Command{
 			pluginNewCommand(),
 			pluginDevCommand(),
 			pluginBuildCommand(),
 			pluginInspectCommand(),
 			pluginTestCommand(),
-		},
+		}, operatorCommands()...),
 	}
 }
 
@@ -43,6 +43,7 @@ func cacheDirFlag() cli.Flag {
 func pluginBuildCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "build",
+		Category:  categoryAuthors,
 		Usage:     "build a Go plugin with its manifest",
 		ArgsUsage: "[DIR]",
 		Description: "Builds the main package in DIR (default: this directory) as a WebAssembly library, with the manifest that its plugin.hcl\n" +

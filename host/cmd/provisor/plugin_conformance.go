@@ -18,6 +18,7 @@ import (
 func pluginTestCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "test",
+		Category:  categoryAuthors,
 		Usage:     "run the conformance kit on a plugin",
 		ArgsUsage: "[FILE.wasm|DIR]",
 		Description: "Drives the plugin through its whole contract with the host, over the real runtime, and reports case by case. A directory (default:\n" +

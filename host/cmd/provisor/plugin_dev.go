@@ -21,6 +21,7 @@ import (
 func pluginDevCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "dev",
+		Category:  categoryAuthors,
 		Usage:     "rebuild a Go plugin whenever it is saved, and plan a template with it",
 		ArgsUsage: "[DIR]",
 		Description: "Watches the plugin in DIR (default: this directory) and a template. On each change the plugin is built again and plans the\n" +

@@ -21,6 +21,7 @@ import (
 func pluginInspectCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "inspect",
+		Category:  categoryAuthors,
 		Usage:     "show what a plugin is and asks for, without running any of its code",
 		ArgsUsage: "FILE",
 		Description: "Shows the manifest, the version of the ABI, exports and imports with their signatures, size and SHA-256. Exits with 1 if this\n" +

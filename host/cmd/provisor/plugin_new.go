@@ -12,6 +12,7 @@ import (
 func pluginNewCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "new",
+		Category:  categoryAuthors,
 		Usage:     "write the source of a new Go plugin",
 		ArgsUsage: "NAME",
 		Description: "Writes a small provisioner that builds, passes its tests and runs at once, to be changed into what is wanted. Needs Go. Nothing\n" +

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ func serveCommand(signals *signals) *cli.Command {
 			"A token file has in each line the SHA-256 of a token in hexadecimal:\n" +
 			"    openssl rand -hex 32 | tee token | tr -d '\\n' | sha256sum > tokens\n\n" +
 			"SIGTERM or an interrupt drains: no new sessions are taken, and running ones may finish within --drain-timeout. A second one ends them.",
-		Flags: append(append(runtimeFlags(), stateFlags(daemonMinFree, daemonBallast)...),
+		Flags: append(slices.Concat(runtimeFlags(), stateFlags(daemonMinFree, daemonBallast), installFlags()),
 			&cli.StringFlag{Name: "config", Category: categoryServer, Usage: "take all settings from `FILE`; see provisor config check. SIGHUP reads it again"},
 			&cli.StringFlag{Name: "listen", Category: categoryServer, Usage: "listen on `ADDR`, unix:PATH or HOST:PORT (default: a socket in the user's runtime directory)"},
 			&cli.StringFlag{Name: "token-file", Category: categoryServer, Usage: "take the bearer tokens whose hashes are in `FILE`"},
@@ -72,6 +74,9 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	if options.ExitTimeout, err = positive(c, "exit-timeout"); err != nil {
 		return err
 	}
+	if err := withInstalled(c, &options); err != nil {
+		return err
+	}
 	listening, err := serverOptions(c, log)
 	if err != nil {
 		return err
@@ -85,6 +90,11 @@ func serve(c *cli.Context, signals *signals) (err error) {
 			err = closeErr
 		}
 	}()
+	stopAdmin, err := serveAdmin(c, log, runtime)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopAdmin()) }()
 	s, err := server.Listen(listening, runtime.Session)
 	if err != nil {
 		return usagef("%w", err)

@@ -73,6 +73,17 @@ func (g Grants) Of(m *guestpb.Manifest) Grants {
 	return got
 }
 
+// With are these grants and more.
+func (g Grants) With(more Grants) Grants {
+	return Grants{Programs: joined(g.Programs, more.Programs), Env: joined(g.Env, more.Env)}
+}
+
+func joined(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // Program says whether the program is among the grants.
 func (g Grants) Program(name string) bool { return slices.Contains(g.Programs, name) }
 

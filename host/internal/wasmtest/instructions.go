@@ -12,6 +12,7 @@ var (
 	I32Eqz      = []byte{0x45}
 	I32Add      = []byte{0x6a}
 	I32Sub      = []byte{0x6b}
+	I32And      = []byte{0x71}
 	I32Wrap     = []byte{0xa7}
 	// MemoryGrow takes pages and gives the old size, or -1.
 	MemoryGrow = []byte{0x40, 0x00}

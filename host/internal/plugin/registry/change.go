@@ -28,6 +28,9 @@ func (r *Registry) change(ctx context.Context, mutate func(*store.State) error) 
 			return err
 		}
 		fresh, err := r.loadMissing(ctx, now, next)
+		if err != nil && ctx.Err() == nil && r.current() != now {
+			continue // it may have been removed meanwhile
+		}
 		if err != nil {
 			return err
 		}

@@ -40,45 +40,67 @@ func (c Choice) check() error {
 	return nil
 }
 
-// Use has new sessions get a version. Sessions in flight keep theirs.
-func (r *Registry) Use(ctx context.Context, c Choice) error {
+// Use has new sessions get a version. Sessions in flight keep theirs. It returns a sentence that says what new ones get.
+func (r *Registry) Use(ctx context.Context, c Choice) (done string, err error) {
 	if err := c.check(); err != nil {
-		return err
+		return "", err
 	}
 	if err := r.writable(); err != nil {
-		return err
+		return "", err
 	}
-	if err := r.checkGranted(ctx, c.Ref); err != nil {
-		return err
+	drop, err := r.takeGranted(ctx, c.Ref)
+	if err != nil {
+		return "", err
 	}
-	var chosen Choice
-	err := r.change(ctx, func(s *store.State) (err error) {
-		chosen = c
+	defer drop()
+	err = r.change(ctx, func(s *store.State) (err error) {
+		chosen := c
 		if chosen.Version, err = r.find(s, c.Ref); err != nil {
 			return err
 		}
+		done = chosen.sentence(r.active(s, c.Name))
 		return r.apply(s, chosen)
 	})
 	if err == nil {
-		r.o.Log.Info("another version of a plugin is used", "plugin", chosen.Name, "version", chosen.Version, "tenant", chosen.Tenant, "canary_percent", chosen.Canary)
+		r.o.Log.Info("another version of a plugin is used", "plugin", c.Name, "done", done)
 	}
-	return err
+	return done, err
 }
 
-// checkGranted sees that an installed version asks for nothing beyond what its plugin is granted.
-func (r *Registry) checkGranted(ctx context.Context, ref plugin.Ref) error {
+// sentence says who gets what, where that version is active for all others.
+func (c Choice) sentence(active string) string {
+	switch {
+	case c.Tenant != "" && c.Version == "":
+		return fmt.Sprintf("new sessions of the tenant %s get the version of %s that is in use", c.Tenant, c.Name)
+	case c.Tenant != "":
+		return fmt.Sprintf("new sessions of the tenant %s get %s", c.Tenant, c.Ref)
+	case c.Canary > 0:
+		return fmt.Sprintf("%d%% of new sessions get %s, the others %s@%s", c.Canary, c.Ref, c.Name, active)
+	}
+	return fmt.Sprintf("new sessions get %s", c.Ref)
+}
+
+// takeGranted loads an installed version, and sees that it asks for nothing beyond what its plugin is granted. It stays loaded until it is
+// dropped.
+func (r *Registry) takeGranted(ctx context.Context, ref plugin.Ref) (drop func(), err error) {
 	s := r.current()
 	version, err := r.find(s, ref)
 	if err != nil || version == "" || version == plugin.Base {
-		return err
+		return func() {}, err
 	}
-	ref.Version = version
 	v, err := r.load(ctx, r.key(s, ref), ref, s)
 	if err != nil {
-		return errorf(Refused, "load the plugin %s: %w", ref, err)
+		if _, gone := r.find(r.current(), ref); gone != nil {
+			return nil, gone // it was removed meanwhile
+		}
+		return nil, errorf(Refused, "load the plugin %s: %w", ref, err)
 	}
-	defer r.shelf.drop(v)
-	return r.missing(r.grants(s, ref.Name), v.plugin.Manifest, ref)
+	drop = func() { r.shelf.drop(v) }
+	if err := r.missing(r.grants(s, ref.Name), v.plugin.Manifest, ref); err != nil {
+		drop()
+		return nil, err
+	}
+	return drop, nil
 }
 
 // find is the version that is meant: the installed one, or plugin.Base for that which the daemon was started with. Without a version it is

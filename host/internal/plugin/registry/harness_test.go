@@ -161,7 +161,8 @@ func (h *house) use(ref, tenant string, canary int) error {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return h.Use(h.t.Context(), Choice{Ref: r, Tenant: tenant, Canary: canary})
+	_, err = h.Use(h.t.Context(), Choice{Ref: r, Tenant: tenant, Canary: canary})
+	return err
 }
 
 func (h *house) mustUse(ref, tenant string, canary int) {

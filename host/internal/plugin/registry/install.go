@@ -19,7 +19,7 @@ type Installation struct {
 	// Digest is the SHA-256 that the file must have, in hexadecimal, and Want what its manifest must say it is; empty = anything.
 	Digest string
 	Want   plugin.Ref
-	// Grants are what the plugin is granted from now on; nil = what it is granted already.
+	// Grants are what the plugin is granted from now on beside what it is already; nil = nothing more.
 	Grants *plugin.Grants
 	// Use has new sessions get it; or Canary, a share of them in percent.
 	Use    bool
@@ -63,7 +63,10 @@ func (r *Registry) Install(ctx context.Context, i Installation) (*Installed, err
 	if err == nil {
 		done, err = r.install(ctx, i, f)
 	}
-	log := r.o.Log.With("file", i.File)
+	log := r.o.Log
+	if i.File != "" {
+		log = log.With("file", i.File)
+	}
 	if f != nil {
 		log = log.With("plugin", f.Manifest.GetName(), "version", f.Manifest.GetVersion(), "sha256", f.Digest)
 	}
@@ -169,13 +172,11 @@ func (r *Registry) clash(s *store.State, ref plugin.Ref, digest string) (already
 
 // grantsFor are what the plugin will be granted.
 func (r *Registry) grantsFor(i Installation, ref plugin.Ref) (plugin.Grants, error) {
+	have := r.grants(r.current(), ref.Name)
 	if i.Grants == nil {
-		return r.grants(r.current(), ref.Name), nil
+		return have, nil
 	}
-	if err := r.mayGrant(ref.Name, *i.Grants); err != nil {
-		return plugin.Grants{}, err
-	}
-	return *i.Grants, nil
+	return have.With(*i.Grants), r.mayGrant(ref.Name, *i.Grants)
 }
 
 // mayGrant says why the plugin's grants can't be changed to these.
@@ -192,7 +193,7 @@ func (r *Registry) mayGrant(name string, g plugin.Grants) error {
 // missing says what a plugin asks for beyond what it is granted.
 func (r *Registry) missing(g plugin.Grants, m *guestpb.Manifest, ref plugin.Ref) error {
 	if missing := g.Missing(m); missing != "" {
-		return errorf(Refused, "%s asks for more than is granted: %s; grant it, or take another version", ref, missing)
+		return errorf(Refused, "%s asks for more than is granted: %s; grant it (--grant), or take another version", ref, missing)
 	}
 	return nil
 }
@@ -239,7 +240,8 @@ func (r *Registry) enter(s *store.State, i Installation, f *plugin.File, c Choic
 		p.Versions[c.Version] = &store.Version{Digest: f.Digest, Size: int64(len(f.Module)), Installed: now(), File: i.File}
 	}
 	if i.Grants != nil {
-		p.Grants = i.Grants
+		granted := r.grants(s, c.Name).With(*i.Grants)
+		p.Grants = &granted
 	}
 	switch {
 	case i.File != "":

@@ -98,8 +98,9 @@ func New(ctx context.Context, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// Close frees all versions. Sessions must have ended.
+// Close frees all versions, once an installation that still goes on has ended. Sessions must have ended.
 func (r *Registry) Close() error {
+	r.installing <- struct{}{}
 	r.mu.Lock()
 	r.closed = true
 	held := r.held

@@ -40,6 +40,7 @@ var Steps = []Spec{
 	{"stderr", []Kind{Text}},
 	{"request", nil},
 	{"info", nil},
+	{"mark", nil},
 	// Time and memory.
 	{"sleep", []Kind{Duration}},
 	{"busy", []Kind{Duration}},

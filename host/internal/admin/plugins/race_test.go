@@ -1,0 +1,6 @@
+//go:build race
+
+package plugins_test
+
+// slow is whether the race detector slows everything down.
+const slow = true
