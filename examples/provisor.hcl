@@ -2,7 +2,7 @@
 #   provisor config check provisor.hcl
 # and start the daemon with
 #   provisor serve --config provisor.hcl
-# SIGHUP makes it read the file again: a good one holds for sessions that begin from then on, a bad one changes nothing.
+# provisor reload, or SIGHUP, makes it read the file again: a good one holds for sessions that begin from then on, a bad one changes nothing.
 # Paths that are relative are so to this file. All sizes take a unit ("64MiB"), all durations too ("90s", "5m").
 
 # What must not be lost: the directories of sessions, and states of applies that could not be delivered.

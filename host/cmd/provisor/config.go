@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/admin"
 	"github.com/provisor/provisor/host/internal/config"
 	"github.com/provisor/provisor/host/internal/daemon"
 )
@@ -65,17 +68,26 @@ func serveConfig(c *cli.Context, signals *signals) (err error) {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	d, err := daemon.Open(signals.context, read, daemon.Options{
-		Runtime: host.Options{
-			Engine: c.String("engine"), Mirror: c.String("mirror"), CacheDir: c.String("cache-dir"), DataDir: c.String("data-dir"),
-			MinFree: daemonMinFree, Ballast: daemonBallast, Progress: os.Stderr,
-		},
-		Output: os.Stderr,
-	})
+	options := host.Options{
+		Engine: c.String("engine"), Mirror: c.String("mirror"), CacheDir: c.String("cache-dir"), DataDir: c.String("data-dir"),
+		MinFree: daemonMinFree, Ballast: daemonBallast, Progress: os.Stderr,
+	}
+	if read.DataDir != "" {
+		options.DataDir = read.DataDir
+	}
+	if err := withInstalled(c, &options); err != nil {
+		return err
+	}
+	d, err := daemon.Open(signals.context, read, daemon.Options{Runtime: options, Output: os.Stderr})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	stopAdmin, err := serveAdmin(c, d.Log(), d.Runtime(), func(s *admin.Server) { handleReload(s, d) })
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopAdmin()) }()
 	stop := onKill(signals, func(<-chan struct{}) { d.Kill() })
 	defer stop()
 	stopReloading := reloadOnHangup(signals.context, d)
@@ -84,11 +96,14 @@ func serveConfig(c *cli.Context, signals *signals) (err error) {
 	return d.Serve(signals.context)
 }
 
+// besideConfig are the flags about what the file has no words for.
+var besideConfig = []string{"config", "help", "plugin-dir", "grant", "admin-socket"}
+
 // onlyConfig refuses flags beside --config. What the environment says holds where the file says nothing.
 func onlyConfig(c *cli.Context) error {
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
-		if name == "config" || name == "help" || !c.IsSet(name) {
+		if slices.Contains(besideConfig, name) || !c.IsSet(name) {
 			continue
 		}
 		if e, ok := f.(cli.DocGenerationFlag); ok && len(e.GetEnvVars()) > 0 {
@@ -99,6 +114,37 @@ func onlyConfig(c *cli.Context) error {
 		return usagef("--%s can't be given beside --config: say it in %s", name, c.String("config"))
 	}
 	return nil
+}
+
+// handleReload has the daemon reload its configuration when an operator asks for that.
+func handleReload(s *admin.Server, d *daemon.Daemon) {
+	s.Handle("POST /reload", admin.Handler(func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		if err := d.Reload(r.Context()); err != nil {
+			return nil, admin.Errorf(http.StatusUnprocessableEntity, "%v", err)
+		}
+		return struct{}{}, nil
+	}))
+}
+
+func reloadCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "reload",
+		Usage:       "have the daemon read its configuration again",
+		Category:    "Daemon",
+		Description: "What is wrong with the configuration is told, and the old one stays. Sessions that are open keep what they began with.",
+		Flags:       []cli.Flag{&cli.StringFlag{Name: "admin-socket", EnvVars: []string{"PROVISOR_ADMIN_SOCKET"}, Usage: "the daemon's admin socket is at `PATH` (default: that of this user's daemon)"}},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("reload takes no arguments, got %q", c.Args().First())
+			}
+			client, err := admin.Dial(c.String("admin-socket"))
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return client.Do(c.Context, admin.Request{Method: http.MethodPost, Path: "/reload"}, nil)
+		},
+	}
 }
 
 // reloadOnHangup reloads the daemon's configuration whenever SIGHUP comes. How that went is in the daemon's log.

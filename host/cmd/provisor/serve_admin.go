@@ -48,7 +48,7 @@ func withInstalled(c *cli.Context, o *host.Options) (err error) {
 
 // serveAdmin serves the runtime's plugins on the admin socket until stop is called. Where the socket was not named and another daemon has
 // it, there is none.
-func serveAdmin(c *cli.Context, log *slog.Logger, runtime *host.Runtime) (stop func() error, err error) {
+func serveAdmin(c *cli.Context, log *slog.Logger, runtime *host.Runtime, more ...func(*admin.Server)) (stop func() error, err error) {
 	none := func() error { return nil }
 	socket, named := c.String("admin-socket"), c.IsSet("admin-socket")
 	switch {
@@ -72,6 +72,9 @@ func serveAdmin(c *cli.Context, log *slog.Logger, runtime *host.Runtime) (stop f
 		return none, usagef("--admin-socket: %w", err)
 	}
 	plugins.Handle(s, runtime.Plugins())
+	for _, handle := range more {
+		handle(s)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()

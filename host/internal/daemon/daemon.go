@@ -79,6 +79,9 @@ const DefaultDrainTimeout = 5 * time.Minute
 // Log is the daemon's log.
 func (d *Daemon) Log() *slog.Logger { return d.log }
 
+// Runtime is what runs the daemon's sessions.
+func (d *Daemon) Runtime() *host.Runtime { return d.runtime }
+
 // Addresses are where the daemon listens.
 func (d *Daemon) Addresses() []string { return d.server.Addresses() }
 
