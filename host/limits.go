@@ -31,8 +31,8 @@ func DefaultLimits() *guestpb.Limits {
 		OutputBytes:       1 << 30,
 		ConsoleBytes:      1 << 20,
 		ModuleBytes:       64 << 20,
-		CompileMillis:     millis(2 * time.Minute),
-		CompileBytes:      2 << 30,
+		CompileMillis:     millis(5 * time.Minute),
+		CompileBytes:      4 << 30,
 	}
 }
 

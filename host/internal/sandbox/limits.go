@@ -30,8 +30,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		MemoryBytes:   256 << 20,
 		ModuleBytes:   64 << 20,
-		CompileTime:   2 * time.Minute,
-		CompileBytes:  2 << 30,
+		CompileTime:   5 * time.Minute,
+		CompileBytes:  4 << 30,
 		CPUTime:       10 * time.Minute,
 		ResponseBytes: 64 << 20,
 		ConsoleBytes:  1 << 20,
