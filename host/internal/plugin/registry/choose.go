@@ -303,6 +303,9 @@ func (r *Registry) Remove(ctx context.Context, ref plugin.Ref) error {
 		if delete(p.Versions, version); p.Previous == version {
 			p.Previous = ""
 		}
+		if p.Active == version {
+			p.Active = ""
+		}
 		if len(p.Versions) == 0 && p.Grants == nil && s.Default != ref.Name {
 			delete(s.Plugins, ref.Name)
 		}
@@ -321,7 +324,7 @@ func (r *Registry) Remove(ctx context.Context, ref plugin.Ref) error {
 // inUse is why new sessions could get the version; empty = they can't.
 func (r *Registry) inUse(s *store.State, ref plugin.Ref) string {
 	p := s.Plugins[ref.Name]
-	if p.Active == ref.Version {
+	if _, given := r.selected(s)[r.key(s, ref)]; given && p.Active == ref.Version {
 		return "it is in use; use another version of " + ref.Name + " first"
 	}
 	if p.Canary != nil && p.Canary.Version == ref.Version {

@@ -153,6 +153,23 @@ func TestRemove(t *testing.T) {
 	wantKind(t, h.Remove(t.Context(), plugin.Ref{Name: "a", Version: "1.3.0"}), Conflict, "it is the canary")
 }
 
+// TestRemoveUnused removes the last version of a plugin that no tenant gets any more.
+func TestRemoveUnused(t *testing.T) {
+	h := build(t)
+	h.mustInstall("b@1.0.0", used)
+	if _, err := h.Rollback(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Remove(t.Context(), plugin.Ref{Name: "b", Version: "1.0.0"}); err != nil {
+		t.Fatal(err)
+	}
+	h.reopen()
+	h.want(map[string]string{"default": "a@1.0.0"})
+	if list := h.List(); len(list) != 1 {
+		t.Errorf("listed are %+v", list)
+	}
+}
+
 func TestInstallRefuses(t *testing.T) {
 	h := build(t, func(o *Options) { o.Grants = map[string]plugin.Grants{"declared": {}} })
 	h.mustInstall("a@1.1.0", used)
