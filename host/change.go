@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Change is other options for a runtime, found good and not in force yet.
@@ -47,6 +48,8 @@ func (r *Runtime) checkFixed(o Options) error {
 		{"max_kept", old.MaxKept == o.MaxKept},
 		{"limits of plugins (memory_bytes, cpu_millis, response_bytes, console_bytes, open_programs, module_bytes, compile_millis, compile_bytes)",
 			sandboxLimits(old.limits()) == sandboxLimits(o.limits())},
+		{"jail require", slices.Equal(old.Jail.Require, o.Jail.Require)},
+		{"jail disable", slices.Equal(old.Jail.Disable, o.Jail.Disable)},
 	} {
 		if !f.same {
 			errs = append(errs, fmt.Errorf("%s can't change while the daemon runs: restart it, or leave it as it is", f.setting))

@@ -197,7 +197,7 @@ func (o *Options) fill() (err error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	return nil
+	return o.Jail.fill()
 }
 
 // Tenant is on whose behalf a session runs.

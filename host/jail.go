@@ -1,11 +1,28 @@
 package host
 
 import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
 	"github.com/provisor/provisor/host/internal/exec/jail"
+	"github.com/provisor/provisor/host/internal/session"
 )
 
 // JailOptions say what the sandbox around each program is made of. The zero value takes what the machine offers.
-type JailOptions = jail.Options
+type JailOptions struct {
+	// Require are layers without which nothing is run: New fails where one can't be enforced.
+	Require []JailLayer
+	// Disable are layers that are left out.
+	Disable []JailLayer
+	// NoNamespaces does without them, as on a machine whose kernel allows none.
+	NoNamespaces bool
+	// Expose are files and directories of the host, beside the system's own, that programs may read and execute: absolute paths.
+	Expose []string
+	// Offline are the requests whose programs get no network, by name. nil = DefaultOffline.
+	Offline []string
+}
 
 // JailLayer is a part of the jail that can be required or left out on its own.
 type JailLayer = jail.Layer
@@ -16,20 +33,50 @@ type JailStatus = jail.Status
 // JailLayers are the names of all layers.
 func JailLayers() []JailLayer { return jail.Layers() }
 
+// DefaultOffline are the requests whose programs get no network unless the options say otherwise: those that need none.
+func DefaultOffline() []string { return []string{session.Parse.String(), session.Graph.String()} }
+
+// offlineCommands are the engine's own that need no network in any request.
+var offlineCommands = []string{"graph", "show", "validate", "version"}
+
 // Jail says what is enforced around programs, layer by layer.
 func (r *Runtime) Jail() []JailStatus { return r.jail.Report() }
 
+// fill checks the options and puts defaults in.
+func (o *JailOptions) fill() error {
+	for _, path := range o.Expose {
+		if !filepath.IsAbs(path) || filepath.Clean(path) == "/" {
+			return fmt.Errorf("jail: can't expose %q: want the absolute path of a file or a directory, not the root of all", path)
+		}
+	}
+	if o.Offline == nil {
+		o.Offline = DefaultOffline()
+	}
+	known := []string{session.Init.String(), session.Parse.String(), session.Plan.String(), session.Apply.String(), session.Graph.String()}
+	for _, name := range o.Offline {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("jail: there is no request %q to deny the network to; there are: %s", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
 // newJail finds out what can be enforced, and logs what can't.
 func newJail(o Options) (*jail.Jail, error) {
-	j, err := jail.New(o.Jail)
+	j, err := jail.New(jail.Options{Require: o.Jail.Require, Disable: o.Jail.Disable, NoNamespaces: o.Jail.NoNamespaces})
 	if err != nil {
 		return nil, err
 	}
+	var enforced []string
 	for _, s := range j.Report() {
-		if s.State == jail.Missing || s.State == jail.Partial {
+		switch s.State {
+		case jail.Enforced:
+			enforced = append(enforced, string(s.Layer))
+		case jail.Missing, jail.Partial:
 			o.Log.Warn("the jail around engines is incomplete", "layer", s.Layer, "state", s.State, "why", s.How, "fix", s.Fix)
 		}
 	}
+	o.Log.Info("jail", "enforced", enforced)
 	return j, nil
 }
 
@@ -40,3 +87,25 @@ func (r *Runtime) programJail() *jail.Jail {
 	}
 	return nil
 }
+
+// cell is what a program of the session may reach of the host.
+func (u use) cell(d *directory, c session.Command) jail.Cell {
+	options := u.options.Jail
+	cell := jail.Cell{
+		Execute: slices.Concat(d.reach.Execute, options.Expose),
+		Read:    append([]string{d.engine.CLIConfig}, d.reach.Read...),
+		Write:   []string{d.Session.Work, d.engine.Home, d.engine.Tmp},
+		Tmp:     d.engine.Tmp,
+		Offline: slices.Contains(options.Offline, c.Request.String()) || len(c.Args) > 0 && slices.Contains(offlineCommands, c.Args[0]),
+		// The session's files are bounded together as well, but not as quickly.
+		FileSize:  u.limits.GetDiskBytes(),
+		Processes: maxProcesses,
+	}
+	if d.engine.Shelf != nil {
+		cell.Execute = append(cell.Execute, d.engine.Shelf.Mirror())
+	}
+	return cell
+}
+
+// maxProcesses is how many processes and threads a program may have: far more than engines with many providers need.
+const maxProcesses = 2048

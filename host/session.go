@@ -84,8 +84,9 @@ type directory struct {
 	// record says whose states its applies make, keeper keeps those of the latest (nil = there was none).
 	record recovery.Record
 	keeper *recovery.Keeper
-	// engine are the places that the session's engine uses.
+	// engine are the places that the session's engine uses, reach is what it needs beside them.
 	engine engine.Dirs
+	reach  engine.Reach
 	untouched
 }
 
@@ -109,6 +110,7 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 		if d.engine, err = u.engine.Prepare(shelf, s.Root, s.Home, s.EngineTmp); err != nil {
 			return nil, err
 		}
+		d.reach = u.engine.Reach()
 	}
 	d.quota = jailfs.NewQuota(quotaOf(u.limits))
 	if d.work, err = jailfs.Open(s.Work, d.quota); err != nil {
@@ -179,7 +181,7 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	}
 	p, err := exec.Start(exec.Program{
 		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
-		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.runtime.programJail(), Holds: []*os.File{held},
+		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.runtime.programJail(), Cell: u.cell(dir, c), Holds: []*os.File{held},
 	})
 	if err != nil {
 		return nil, err

@@ -9,7 +9,29 @@ import (
 )
 
 func jailOptions(c *cli.Context) host.JailOptions {
-	return host.JailOptions{Require: layers(c, "jail-require"), Disable: layers(c, "jail-disable")}
+	return host.JailOptions{
+		Require: layers(c, "jail-require"), Disable: layers(c, "jail-disable"),
+		Expose: c.StringSlice("jail-expose"), Offline: offline(c),
+	}
+}
+
+// jailFlags say what is around engines.
+func jailFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "jail-require", Category: categoryJail, Usage: "run no engine without the `LAYER` of the jail; may be repeated. Layers: " + layerNames()},
+		&cli.StringSliceFlag{Name: "jail-disable", Category: categoryJail, Usage: "leave the `LAYER` out; may be repeated"},
+		&cli.StringSliceFlag{Name: "jail-expose", Category: categoryJail, Usage: "let engines read and execute `PATH`, a file or a directory of this machine beside the system's own; may be repeated"},
+		&cli.StringSliceFlag{Name: "jail-offline", Category: categoryJail, Usage: "give engines no network in the `REQUEST`: init, parse, plan, apply or graph, or in none; may be repeated (default: " + strings.Join(host.DefaultOffline(), ", ") + ")"},
+	}
+}
+
+// offline are the requests without a network; nil = the default.
+func offline(c *cli.Context) []string {
+	names := c.StringSlice("jail-offline")
+	if len(names) == 1 && names[0] == "none" {
+		return []string{}
+	}
+	return names
 }
 
 func layers(c *cli.Context, flag string) []host.JailLayer {

@@ -16,7 +16,7 @@ import (
 
 // runtimeFlags say what a runtime in this process is made of.
 func runtimeFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "plugin", Category: categoryRuntime, Usage: "use the plugin in `FILE.wasm|DIR`; a directory is built first (default: the terraform plugin)"},
 		&cli.StringFlag{Name: "engine", Category: categoryRuntime, EnvVars: []string{"PROVISOR_ENGINE"}, Usage: "run Terraform or OpenTofu at `PATH` (default: terraform, then tofu on the PATH, then an OpenTofu built with Go)"},
 		&cli.StringSliceFlag{Name: "engine-env", Category: categoryRuntime, Usage: "let the variable `NAME` through to the engine, or set NAME=VALUE there; may be repeated (default: nothing of this environment reaches it)"},
@@ -25,10 +25,8 @@ func runtimeFlags() []cli.Flag {
 		sizeFlag("provider-cache", host.DefaultProviderCache, "keep up to `SIZE` of the providers that a tenant's sessions have downloaded, for later ones (0 = none)"),
 		limitFlag(),
 		requestTimeoutFlag(),
-		&cli.StringSliceFlag{Name: "jail-require", Category: categoryRuntime, Usage: "run no engine without the `LAYER` of the jail; may be repeated. Layers: " + layerNames()},
-		&cli.StringSliceFlag{Name: "jail-disable", Category: categoryRuntime, Usage: "leave the `LAYER` out of the jail around engines; may be repeated"},
 		&cli.StringFlag{Name: "data-dir", Category: categoryRuntime, EnvVars: []string{"PROVISOR_DATA_DIR"}, Usage: "keep the directories of running sessions, and the states that could not be delivered, in `DIR` (default: provisor in the user's state directory)"},
-	}
+	}, jailFlags()...)
 }
 
 func runtimeOptions(c *cli.Context) host.Options {
@@ -192,6 +190,7 @@ func onKill(signals *signals, f func(over <-chan struct{})) (stop func()) {
 const (
 	categoryTemplate = "Template"
 	categoryRuntime  = "Runtime"
+	categoryJail     = "Jail"
 	categoryServer   = "Daemon"
 	categoryOutput   = "Output"
 )

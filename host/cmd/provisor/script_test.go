@@ -146,11 +146,12 @@ func lookUp(document any, path []string) string {
 	return string(out)
 }
 
-// waitFile is "waitfile FILE": waits until the file is there.
+// waitFile is "waitfile PATTERN": waits until such a file is there.
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	waitFor(ts, args[0]+" did not appear", func() bool {
-		_, err := os.Stat(ts.MkAbs(args[0]))
-		return err == nil
+		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		return len(found) > 0
 	})
 }
 

@@ -19,6 +19,7 @@ func BenchmarkRun(b *testing.B) {
 	for name, j := range map[string]*jail.Jail{"exec": nil, "jail": j} {
 		b.Run(name, func(b *testing.B) {
 			p := Program{Path: "/bin/sh", Args: []string{"-c", ":"}, Dir: b.TempDir(), Jail: j}
+			p.Cell.Write = []string{p.Dir}
 			buf := make([]byte, 1024)
 			for b.Loop() {
 				pr, err := Start(p)

@@ -19,7 +19,7 @@ type jailed struct {
 
 func (p *Program) startJailed(cmd *osexec.Cmd, ends *pipeEnds) (tree, error) {
 	command := jail.Command{
-		Path: cmd.Path, Args: p.Args, Env: cmd.Env, Dir: cmd.Dir, ExitTimeout: p.ExitTimeout,
+		Path: cmd.Path, Args: p.Args, Env: cmd.Env, Dir: cmd.Dir, Cell: p.Cell, ExitTimeout: p.ExitTimeout,
 		Stdout: ends.child[0], Stderr: ends.child[1], Drains: ends.outputs[:], Holds: p.Holds,
 	}
 	if p.Stdin {

@@ -103,7 +103,9 @@ func TestJailKeepsTheTreeTogether(t *testing.T) {
 				if end == "exit" {
 					script = stray + `sleep 1; exit 4`
 				}
-				p := start(t, shell(t, script, func(p *Program) { p.Jail, p.ExitTimeout = j, time.Second }))
+				p := start(t, shell(t, script, func(p *Program) {
+					p.Jail, p.ExitTimeout, p.Cell.Write = j, time.Second, append(p.Cell.Write, dir)
+				}))
 				s.seen(t)
 				switch end {
 				case "kill":
@@ -136,9 +138,9 @@ func TestDaemonDies(t *testing.T) {
 		finishes     bool
 	}{
 		{name: "the program finishes", finishes: true, exitTimeout: "1m",
-			script: `trap 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo working on it, and saying so at some length; done; echo end >finished; exit' INT; while :; do sleep 0.05; done`},
+			script: `trap 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo working on it, and saying so at some length; done; echo end >finished; exit' INT; SIGN while :; do sleep 0.05; done`},
 		{name: "the program does not care", exitTimeout: "1s",
-			script: `trap '' INT; while :; do echo x; sleep 0.05; done`},
+			script: `trap '' INT; SIGN while :; do echo x; sleep 0.05; done`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -147,7 +149,7 @@ func TestDaemonDies(t *testing.T) {
 			lock := filepath.Join(dir, "lock")
 			daemon := osexec.Command(os.Args[0])
 			daemon.Env = append(os.Environ(), "EXEC_TEST_DAEMON="+strings.Join([]string{
-				dir, lock, test.exitTimeout, "exec 9>" + s.path + "; echo >&9; (exec setsid sleep 300) & " + test.script}, "\n"))
+				dir, lock, test.exitTimeout, strings.Replace(test.script, "SIGN", "exec 9>"+s.path+"; echo >&9; (exec setsid sleep 300) & ", 1)}, "\n"))
 			daemon.Stderr = os.Stderr
 			if err := daemon.Start(); err != nil {
 				t.Fatal(err)
@@ -194,7 +196,7 @@ func beDaemon(arguments string) {
 			return err
 		}
 		p, err := Start(Program{Path: "/bin/sh", Args: []string{"-c", args[3]}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: args[0],
-			Jail: j, Holds: []*os.File{lock}, ExitTimeout: timeout})
+			Jail: j, Cell: jail.Cell{Write: []string{args[0]}}, Holds: []*os.File{lock}, ExitTimeout: timeout})
 		if err != nil {
 			return err
 		}

@@ -40,6 +40,7 @@ func shell(t *testing.T, script string, change ...func(*Program)) Program {
 		ExitTimeout: 5 * time.Second,
 		Jail:        underJail,
 	}
+	p.Cell.Write = []string{p.Dir}
 	for _, c := range change {
 		c(&p)
 	}

@@ -37,8 +37,9 @@ type Program struct {
 	OutputLimit int64
 	// ExitTimeout is how long Close waits between interrupt and kill.
 	ExitTimeout time.Duration
-	// Jail, if not nil, is the sandbox that the program runs in.
+	// Jail, if not nil, is the sandbox that the program runs in, and Cell what it may reach from there.
 	Jail *jail.Jail
+	Cell jail.Cell
 	// Holds are files that stay open for as long as anything of a jailed program is there, also when the daemon has died. The program
 	// does not get them.
 	Holds []*os.File

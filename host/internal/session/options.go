@@ -132,7 +132,9 @@ type Program struct {
 
 // Command is a program run that has been checked.
 type Command struct {
-	Args []string
+	// Request is the kind of the request that the plugin is at work on.
+	Request Kind
+	Args    []string
 	// Env is the plugin's share of the environment, NAME=value.
 	Env []string
 	// Dir is an absolute path on the host: /work, or a directory below it.

@@ -126,6 +126,7 @@ func (w *work) checked(req *guestpb.ExecRequest, p Program) (Command, error) {
 		return Command{}, err
 	}
 	return Command{
+		Request:     w.request.kind,
 		Args:        req.GetArgs(),
 		Env:         req.GetEnv(),
 		Dir:         dir,

@@ -54,7 +54,7 @@ func TestStartProgram(t *testing.T) {
 	f.options.Limits = &guestpb.Limits{OutputBytes: 77}
 	succeedAll(t, f.configured(t), initRequest())
 	want := Command{
-		Args: []string{"plan", "-out=x"}, Env: []string{"TF_VAR_a=b"}, Stdin: true, OutputLimit: 77, ExitTimeout: f.options.ExitTimeout,
+		Request: Init, Args: []string{"plan", "-out=x"}, Env: []string{"TF_VAR_a=b"}, Stdin: true, OutputLimit: 77, ExitTimeout: f.options.ExitTimeout,
 	}
 	got := e.last().command
 	if !filepath.IsAbs(got.Dir) {

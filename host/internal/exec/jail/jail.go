@@ -89,6 +89,8 @@ type Command struct {
 	// Env is the whole environment.
 	Env []string
 	Dir string
+	// Cell is what it may reach.
+	Cell Cell
 	// Stdin, Stdout and Stderr are the program's ends of its streams; a nil Stdin is empty. Start does not close them.
 	Stdin, Stdout, Stderr *os.File
 	// Drains are the other ends of Stdout and Stderr. Should this process die, the supervisor reads what the program still writes.

@@ -1,8 +1,6 @@
 package jail
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"syscall"
 
@@ -15,75 +13,76 @@ import (
 type system struct {
 	// user says that a user namespace gives the supervisor the rights that this process lacks.
 	user bool
-	// namespaces are the kinds that can be had.
-	namespaces uintptr
+	// works are the layers that the kernel puts up as they should be. Others may have something in their place.
+	works map[Layer]bool
+	// landlock is the version that the kernel has, 0 = none.
+	landlock int
+	// filter and offline are seccomp filters.
+	filter, offline []byte
 }
 
-// How to get what is missing.
+// namespaces are the kinds of namespaces that layers stand on.
+var namespaces = map[Layer]uintptr{ProcessTree: unix.CLONE_NEWPID, Root: unix.CLONE_NEWNS, Network: unix.CLONE_NEWNET, IPC: unix.CLONE_NEWIPC}
+
 const (
-	fixNamespaces = "run the daemon as root, or allow user namespaces to unprivileged users (sysctl user.max_user_namespaces, " +
-		"kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); in a container, allow clone and unshare (seccomp profile) and CAP_SYS_ADMIN"
+	openFiles = 16384
+	// victim makes a program the kernel's choice when memory is short, rather than the daemon. 1000 would be "always".
+	victim = 500
 )
 
-// probe tries what the kernel lets this process do.
-func (j *Jail) probe() error {
-	j.user = !capable(unix.CAP_SYS_ADMIN)
-	return j.probeProcessTree()
+// enter has the supervisor put up the jail around a cell.
+func (j *Jail) enter(c *Cell, spec *supervisor.Spec, attr *syscall.SysProcAttr) {
+	for layer, kind := range namespaces {
+		if j.works[layer] && (layer != Network || c.Offline) {
+			attr.Cloneflags |= kind
+		}
+	}
+	if j.user && attr.Cloneflags != 0 {
+		addUserNamespace(attr)
+	}
+	spec.First = attr.Cloneflags&unix.CLONE_NEWPID != 0
+	spec.Loopback = attr.Cloneflags&unix.CLONE_NEWNET != 0
+	if j.works[Root] {
+		spec.Root = c.root()
+	}
+	if j.works[Limits] {
+		spec.Victim = victim
+		spec.Limits = c.limits()
+		if attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
+			spec.Processes = c.Processes // counted in there; elsewhere other processes of the user would count as well
+		}
+	}
+	// Those that a user namespace brings along are for the supervisor alone.
+	spec.DropCapabilities = j.works[Capabilities] || attr.Cloneflags&unix.CLONE_NEWUSER != 0
+	if j.works[Landlock] {
+		spec.Landlock = c.landlock(j.landlock, j.works[Root])
+	}
+	if j.works[Seccomp] {
+		spec.Filters = append(spec.Filters, j.filter)
+	}
+	if c.Offline && j.on(Network) && !j.works[Network] {
+		spec.Filters = append(spec.Filters, j.offline)
+	}
+	spec.NoNewPrivileges = j.works[NoNewPrivileges] || spec.Landlock != nil || spec.Filters != nil
 }
 
-func (j *Jail) probeProcessTree() error {
-	if j.statuses[ProcessTree].State == Disabled {
-		return nil
-	}
-	why := j.tryNamespace(unix.CLONE_NEWPID)
-	if why == nil {
-		j.statuses[ProcessTree] = Status{State: Enforced, How: "pid namespace"}
-		return nil
-	}
-	if err := j.try(); err != nil {
-		return err
-	}
-	j.statuses[ProcessTree] = Status{State: Partial, Fix: fixNamespaces,
-		How: fmt.Sprintf("a subreaper finds what has left the program, unless that kills it first (no pid namespace: %v)", why)}
-	return nil
-}
-
-var errNoNamespaces = errors.New("namespaces are switched off")
-
-// tryNamespace has supervisors live in a namespace of their own, if that works.
-func (j *Jail) tryNamespace(kind uintptr) error {
-	if j.options.NoNamespaces {
-		return errNoNamespaces
-	}
-	j.namespaces |= kind
-	err := j.try()
-	if err != nil {
-		j.namespaces &^= kind
-	}
-	return err
-}
-
-// try puts up the jail without a program in it.
-func (j *Jail) try() error {
-	p, err := j.start(&supervisor.Spec{Try: true}, nil)
-	if err != nil {
-		return err
-	}
-	return p.Finish()
-}
-
-// enter has the supervisor put up the jail.
-func (j *Jail) enter(spec *supervisor.Spec, attr *syscall.SysProcAttr) {
-	spec.First = j.namespaces&unix.CLONE_NEWPID != 0
-	attr.Cloneflags = j.namespaces
-	if !j.user || attr.Cloneflags == 0 {
-		return
-	}
+// addUserNamespace makes the process somebody who may make the other namespaces.
+func addUserNamespace(attr *syscall.SysProcAttr) {
 	attr.Cloneflags |= unix.CLONE_NEWUSER
-	// The user stays the same. So the capabilities of the first process of a user namespace would go when it is executed; ambient ones stay.
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
+	// The user stays the same. So the capabilities of a namespace's first process would go when it is executed; ambient ones stay.
 	attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADMIN}
+}
+
+// limits are the resource limits for the program and its supervisor. The address space is none of them: the Go runtime, of which engines and
+// providers are made, reserves far more than it uses.
+func (c *Cell) limits() []supervisor.Limit {
+	limits := []supervisor.Limit{{Resource: unix.RLIMIT_CORE}, {Resource: unix.RLIMIT_RTPRIO}, {Resource: unix.RLIMIT_NOFILE, Max: openFiles}}
+	if c.FileSize > 0 {
+		limits = append(limits, supervisor.Limit{Resource: unix.RLIMIT_FSIZE, Max: c.FileSize})
+	}
+	return limits
 }
 
 // capable reports whether this process has a capability.
@@ -94,4 +93,13 @@ func capable(capability int) bool {
 		return false
 	}
 	return data[capability/32].Effective&(1<<(capability%32)) != 0
+}
+
+// landlockVersion is the version that the kernel has, 0 = none, or switched off.
+func landlockVersion() int {
+	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 {
+		return 0
+	}
+	return int(version)
 }

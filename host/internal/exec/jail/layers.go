@@ -9,10 +9,28 @@ type Layer string
 const (
 	// ProcessTree: what the program has started is gone with it.
 	ProcessTree Layer = supervisor.LayerProcessTree
+	// Root: of the host's files there are just those that a Cell names, and the system's programs and libraries.
+	Root Layer = supervisor.LayerRoot
+	// Landlock: the same once more, by other means, and no signals or abstract sockets to the outside.
+	Landlock Layer = supervisor.LayerLandlock
+	// Seccomp: no system calls that no engine needs.
+	Seccomp Layer = supervisor.LayerSeccomp
+	// NoNewPrivileges: what is executed has no more rights than who executes it. Landlock and Seccomp bring it along.
+	NoNewPrivileges Layer = supervisor.LayerNoNewPrivileges
+	// Capabilities: none, and none to gain.
+	Capabilities Layer = supervisor.LayerCapabilities
+	// Limits: no core dumps; bounds on open files, the size of a file and, but for root, processes.
+	Limits Layer = supervisor.LayerLimits
+	// Network: none for the steps that need none.
+	Network Layer = supervisor.LayerNetwork
+	// IPC: System V IPC and POSIX message queues of its own.
+	IPC Layer = supervisor.LayerIPC
 )
 
 // Layers are all layers, in the order in which they are reported.
-func Layers() []Layer { return []Layer{ProcessTree} }
+func Layers() []Layer {
+	return []Layer{ProcessTree, Root, Landlock, Seccomp, NoNewPrivileges, Capabilities, Limits, Network, IPC}
+}
 
 // State is how far a layer holds.
 type State string

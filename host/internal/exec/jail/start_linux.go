@@ -52,11 +52,11 @@ func (j *Jail) Start(c Command) (*Process, error) {
 	return j.start(&supervisor.Spec{
 		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir, ExitTimeout: c.ExitTimeout,
 		Drains: len(c.Drains), Holds: len(c.Holds),
-	}, append(files, c.Holds...))
+	}, &c.Cell, append(files, c.Holds...))
 }
 
 // start starts a supervisor.
-func (j *Jail) start(spec *supervisor.Spec, files []*os.File) (*Process, error) {
+func (j *Jail) start(spec *supervisor.Spec, cell *Cell, files []*os.File) (*Process, error) {
 	control, child, err := socketpair()
 	if err != nil {
 		return nil, fmt.Errorf("jail: make the control socket: %w", err)
@@ -69,7 +69,7 @@ func (j *Jail) start(spec *supervisor.Spec, files []*os.File) (*Process, error) 
 		// A session of its own: what a terminal sends to its processes does not reach the program, and there is no terminal to write to.
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
 	}
-	j.enter(spec, p.supervisor.SysProcAttr)
+	j.enter(cell, spec, p.supervisor.SysProcAttr)
 	if err := p.supervisor.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("jail: start the supervisor: %w", err), control.Close())
 	}

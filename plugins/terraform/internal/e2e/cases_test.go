@@ -190,7 +190,7 @@ resource "fixture_halfway" "half" {}
 
 // moduleSession installs modules from an archive: packed within the Complete, uploaded in pieces, and not packed at all.
 func moduleSession(r *recording) {
-	packed := filepath.Join(r.TempDir(), "modules.zip")
+	packed := filepath.Join(room.modules, "answers-"+r.daemon.engine+".zip")
 	r.paths = append(r.paths, packed, "MODULES")
 	template := []byte(strings.ReplaceAll(file(r, "templates/modulefiles.tf"), "PACKED", packed))
 	for _, ballast := range []int{100, 5 << 20, 100} {

@@ -56,7 +56,11 @@ esac
 func TestConformance(t *testing.T) {
 	cases := conformance.Cases(t, conformance.GraphOfPlan)
 	engine, which := replay(t)
-	r := newRuntime(t, engine)
+	data, err := filepath.Abs(filepath.Dir(cases[0].Dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRuntime(t, engine, filepath.Dir(which), data)
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			dir, err := filepath.Abs(c.Dir)

@@ -102,6 +102,7 @@ func (d *daemon) start() {
 	socket := filepath.Join(room.dir, d.engine)
 	d.command = exec.Command(room.provisor, append([]string{
 		"serve", "--listen", "unix:" + socket, "--mirror", room.mirror, "--data-dir", filepath.Join(room.dir, "d"), "--exit-timeout", "30s",
+		"--jail-expose", room.modules,
 	}, args...)...)
 	d.command.Env, d.command.Stdout, d.command.Stderr = env, &d.log, &d.log
 	if d.err = d.command.Start(); d.err != nil {
@@ -165,8 +166,9 @@ type workroom struct {
 	err  error
 	// dir is removed in the end. Its path is short, since sockets are below it.
 	dir string
-	// provisor is the command, mirror the directory of providers, goOnly a PATH on which there is Go and no engine.
-	provisor, mirror, goOnly string
+	// provisor is the command, mirror the directory of providers, goOnly a PATH on which there is Go and no engine, modules a directory that
+	// engines may read.
+	provisor, mirror, goOnly, modules string
 }
 
 func (r *workroom) make() {
@@ -194,8 +196,10 @@ func (r *workroom) build() error {
 	kept := filepath.Join(cache, "e2e", fmt.Sprintf("%x", sha256.Sum256([]byte(here)))[:12])
 	r.provisor = filepath.Join(kept, "provisor")
 	r.mirror = filepath.Join(r.dir, "m")
+	r.modules = filepath.Join(r.dir, "modules")
 	const module = "github.com/provisor/provisor/"
 	return errors.Join(
+		os.Mkdir(r.modules, 0o755),
 		run("go", "build", "-o", r.provisor, module+"host/cmd/provisor"),
 		run("go", "build", "-o", filepath.Join(kept, "fixture", "terraform-provider-fixture_v"+fixtureVersion), module+"plugins/terraform/internal/fixtureprovider"),
 		r.offer("provisor/fixture", fixtureVersion, func(string) string { return filepath.Join(kept, "fixture") }),

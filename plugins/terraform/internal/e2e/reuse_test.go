@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ resource "fixture_slow" "any" {
 // What init made for a version of a template is made once. Sessions that use it at the same time never see each other's files.
 func TestReuse(t *testing.T) {
 	onEngines(t, func(t *testing.T, d *daemon) {
-		packed := t.TempDir() + "/modules.zip"
+		packed := filepath.Join(room.modules, d.engine+".zip")
 		writeModules(t, packed, 10)
 		template := archive(t, "main.tf", strings.ReplaceAll(traceTemplate, "PACKED", packed))
 		config := &pb.Config{

@@ -13,7 +13,7 @@ package supervisor
 const Name = "provisor-jail"
 
 // The files that a supervisor is started with, from file descriptor 3 on: these, then Spec.Drains, Spec.Tasks and Spec.Holds
-// files.
+// of them.
 const (
 	ControlFile = 3 + iota // the control socket
 	StdinFile

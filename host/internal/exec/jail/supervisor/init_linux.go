@@ -8,4 +8,7 @@ func init() {
 	if len(os.Args) == 1 && os.Args[0] == Name {
 		os.Exit(run())
 	}
+	if len(os.Args) > 2 && os.Args[1] == Attempts {
+		os.Exit(tryAll(os.Args[2:]))
+	}
 }

@@ -1,6 +1,16 @@
 package supervisor
 
-// The parts of a jail.
+// The layers of a jail, as failures name them.
 const (
-	LayerProcessTree = "process-tree"
+	LayerProcessTree     = "process-tree"
+	LayerRoot            = "root"
+	LayerLandlock        = "landlock"
+	LayerSeccomp         = "seccomp"
+	LayerNoNewPrivileges = "no-new-privs"
+	LayerCapabilities    = "capabilities"
+	LayerLimits          = "rlimits"
+	LayerCgroup          = "cgroup"
+	LayerUser            = "uid"
+	LayerNetwork         = "network"
+	LayerIPC             = "ipc"
 )

@@ -29,6 +29,83 @@ type Spec struct {
 
 	// First says that the supervisor is the first process of a pid namespace.
 	First bool
+	// Root, if not nil, is the root directory of the supervisor and the program. The supervisor has a mount namespace then.
+	Root *Root `json:",omitempty"`
+	// Loopback brings up the loopback device of the supervisor's network namespace.
+	Loopback bool `json:",omitempty"`
+	// Limits are set for the supervisor and the program, Processes for the program alone (0 = not at all).
+	Limits    []Limit `json:",omitempty"`
+	Processes uint64  `json:",omitempty"`
+	// Victim is added to how likely the kernel kills the program when memory is short.
+	Victim int `json:",omitempty"`
+
+	// What the program alone takes on, in this order.
+
+	// Tasks is the number of files into which its thread id is written, of cgroups of version 1.
+	Tasks int `json:",omitempty"`
+	// DropCapabilities leaves it no capabilities, and none to gain.
+	DropCapabilities bool `json:",omitempty"`
+	// User is whom it becomes, user and group; 0 = it stays who it is.
+	User int `json:",omitempty"`
+	// NoNewPrivileges: what it executes gives it no more rights than it has.
+	NoNewPrivileges bool      `json:",omitempty"`
+	Landlock        *Landlock `json:",omitempty"`
+	// Filters are seccomp filters, each an array of struct sock_filter in the machine's own form.
+	Filters [][]byte `json:",omitempty"`
+}
+
+// Limit is a resource limit, hard and soft.
+type Limit struct {
+	Resource int
+	Max      uint64
+}
+
+// Root is a root directory made of parts of the host's.
+type Root struct {
+	// Mounts are put up in this order: parents come before what is below them.
+	Mounts []Mount
+}
+
+// Kind is what a mount shows.
+type Kind string
+
+// The kinds of mounts.
+const (
+	// Bind is the file or directory of the host at Source, with all that is mounted below it.
+	Bind Kind = "bind"
+	// Temporary is an empty directory in memory.
+	Temporary Kind = "tmpfs"
+	// Processes is /proc.
+	Processes Kind = "proc"
+	// Link is a symbolic link whose content is Source.
+	Link Kind = "link"
+)
+
+// Mount is a part of a Root.
+type Mount struct {
+	Kind Kind
+	// Source is where a Bind comes from. One that does not exist is left out.
+	Source string `json:",omitempty"`
+	// Target is an absolute path.
+	Target string
+	// Write says that it may be written to, NoExec that nothing in there is executed, Devices that device files work.
+	Write, NoExec, Devices bool `json:",omitempty"`
+	// Size bounds a Temporary, in bytes.
+	Size int64 `json:",omitempty"`
+}
+
+// Landlock is a ruleset.
+type Landlock struct {
+	// Files are the kinds of access to files that are denied but where a rule allows them (LANDLOCK_ACCESS_FS_*), Scoped are
+	// those to other processes (LANDLOCK_SCOPE_*).
+	Files, Scoped uint64
+	Rules         []Rule
+}
+
+// Rule allows access below a path. A path that does not exist allows nothing.
+type Rule struct {
+	Path   string
+	Access uint64
 }
 
 // Event is what a supervisor tells the daemon: exactly one of these.

@@ -28,11 +28,6 @@ func (s *supervisor) start() *Failure {
 	return failure
 }
 
-// confine takes on, for the calling thread, what the program must not be able to do.
-func (s *supervisor) confine() *Failure {
-	return nil
-}
-
 // launch executes the program as a child of the calling thread.
 func (s *supervisor) launch() *Failure {
 	pid, err := syscall.ForkExec(s.Path, s.Args, &syscall.ProcAttr{
@@ -46,5 +41,12 @@ func (s *supervisor) launch() *Failure {
 		return failed("", "", &os.PathError{Op: "fork/exec", Path: s.Path, Err: err})
 	}
 	s.children = &children{program: pid}
+	if s.Processes > 0 {
+		// Not for the supervisor: it would count itself, and could make no more threads.
+		limit := unix.Rlimit{Cur: s.Processes, Max: s.Processes}
+		if err := unix.Prlimit(pid, unix.RLIMIT_NPROC, &limit, nil); err != nil {
+			return failed(LayerLimits, "limit the number of processes", err)
+		}
+	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -58,16 +59,62 @@ func ignoreSignals() {
 
 // prepare does what the whole process must do before the program starts.
 func (s *supervisor) prepare() *Failure {
-	// Nobody but root may look into this process, where the program runs as the same user.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return failed(LayerProcessTree, "hide the supervisor", err)
-	}
 	if !s.First {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 			return failed(LayerProcessTree, "become the subreaper", err)
 		}
 	}
+	if err := s.limit(); err != nil {
+		return failed(LayerLimits, "set limits", err)
+	}
+	// Nobody but root may look into this process, where the program runs as the same user. Its files in /proc are root's from here on.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return failed(LayerProcessTree, "hide the supervisor", err)
+	}
+	if s.Loopback {
+		if err := loopbackUp(); err != nil {
+			return failed(LayerNetwork, "bring up the loopback device", err)
+		}
+	}
+	if s.Root != nil {
+		if err := s.Root.enter(); err != nil {
+			return failed(LayerRoot, "make a root of its own", err)
+		}
+	}
 	return nil
+}
+
+// limit sets the limits that the program inherits.
+func (s *supervisor) limit() error {
+	for _, l := range s.Limits {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(l.Resource, &now); err != nil {
+			return err
+		}
+		most := min(l.Max, now.Max) // only root may raise the hard limit, and nobody has to
+		if err := unix.Setrlimit(l.Resource, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+			return err
+		}
+	}
+	if s.Victim == 0 {
+		return nil
+	}
+	return os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(s.Victim)), 0)
+}
+
+// loopbackUp lets programs talk to each other over 127.0.0.1.
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	device, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	device.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, device)
 }
 
 // attend stays until the program and all that it has started are gone.

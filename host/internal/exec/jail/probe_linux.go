@@ -1,0 +1,158 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
+)
+
+// minLandlock is the first version under which programs can move files between directories.
+const minLandlock = 2
+
+// scopedLandlock is the first version that also keeps signals and abstract sockets in.
+const scopedLandlock = 6
+
+var (
+	errNoNamespaces = errors.New("namespaces are switched off")
+	errNoLandlock   = errors.New("the kernel has no Landlock")
+)
+
+// probe finds out what the kernel lets this process do, by doing it.
+func (j *Jail) probe() (err error) {
+	j.user = !capable(unix.CAP_SYS_ADMIN)
+	j.landlock = landlockVersion()
+	if j.filter, err = baseFilter(); err != nil {
+		return err
+	}
+	if j.offline, err = offlineFilter(); err != nil {
+		return err
+	}
+	whyNot := j.impossible()
+	j.works = map[Layer]bool{}
+	for _, l := range Layers() {
+		j.works[l] = j.statuses[l].State != Disabled && whyNot[l] == nil
+	}
+	if j.try() != nil {
+		// Something does not work. Each by itself, together with what was found to work, tells what.
+		wanted := j.works
+		j.works = map[Layer]bool{}
+		for _, l := range Layers() {
+			if !wanted[l] {
+				continue
+			}
+			j.works[l] = true
+			if err := j.try(); err != nil {
+				j.works[l], whyNot[l] = false, err
+			}
+		}
+		if err := j.try(); err != nil {
+			return err // the supervisor itself does not come up
+		}
+	}
+	for _, l := range Layers() {
+		if j.statuses[l].State != Disabled {
+			j.statuses[l] = j.describe(l, whyNot[l])
+		}
+	}
+	return nil
+}
+
+// impossible are the layers that need not be tried.
+func (j *Jail) impossible() map[Layer]error {
+	whyNot := map[Layer]error{}
+	if j.options.NoNamespaces {
+		for l := range namespaces {
+			whyNot[l] = errNoNamespaces
+		}
+	}
+	if j.landlock == 0 {
+		whyNot[Landlock] = errNoLandlock
+	} else if j.landlock < minLandlock {
+		whyNot[Landlock] = fmt.Errorf("the kernel's Landlock is version %d, under which no file can be moved to another directory", j.landlock)
+	}
+	return whyNot
+}
+
+// try puts up the jail around nothing.
+func (j *Jail) try() error {
+	p, err := j.start(&supervisor.Spec{Try: true}, &Cell{Offline: true}, nil)
+	if err != nil {
+		return err
+	}
+	return p.Finish()
+}
+
+// How to get what is missing.
+const (
+	fixNamespaces = "run the daemon as root, or allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, " +
+		"kernel.apparmor_restrict_unprivileged_userns); in a container, allow clone, unshare and mount (its seccomp and AppArmor profiles)"
+	fixRoot     = "Linux 5.12 or later; " + fixNamespaces
+	fixLandlock = "Linux 5.19 or later (6.12 for signals and sockets), built with Landlock and started with it (landlock in the kernel's lsm= list); " +
+		"in a container, allow the landlock_ system calls (its seccomp profile)"
+	fixSeccomp = "a kernel with CONFIG_SECCOMP_FILTER"
+)
+
+// describe says what a layer comes to; err is why it does not work as it should.
+func (j *Jail) describe(l Layer, err error) Status {
+	if err == nil {
+		return Status{State: Enforced, How: j.how(l)}
+	}
+	missing := Status{State: Missing, How: err.Error(), Fix: fixNamespaces}
+	switch l {
+	case ProcessTree:
+		return Status{State: Partial, Fix: fixNamespaces,
+			How: fmt.Sprintf("a subreaper finds what the program leaves, unless that kills it first (no pid namespace: %v)", err)}
+	case Network:
+		if j.works[Seccomp] || j.filterWorks() {
+			return Status{State: Enforced, How: fmt.Sprintf("a seccomp filter refuses sockets to the network (no network namespace: %v)", err)}
+		}
+	case Root:
+		missing.Fix = fixRoot
+	case Landlock:
+		missing.Fix = fixLandlock
+	case Seccomp:
+		missing.Fix = fixSeccomp
+	}
+	return missing
+}
+
+// filterWorks tries seccomp where the layer is switched off.
+func (j *Jail) filterWorks() bool {
+	before := j.works[Seccomp]
+	j.works[Seccomp] = true
+	defer func() { j.works[Seccomp] = before }()
+	return j.try() == nil
+}
+
+func (j *Jail) how(l Layer) string {
+	switch l {
+	case ProcessTree:
+		return "pid namespace"
+	case Root:
+		return "mount namespace with a root directory of its own"
+	case Landlock:
+		if j.landlock < scopedLandlock {
+			return fmt.Sprintf("version %d: files; not yet signals and abstract sockets (from version %d on)", j.landlock, scopedLandlock)
+		}
+		return fmt.Sprintf("version %d: files, signals, abstract sockets", j.landlock)
+	case Seccomp:
+		return fmt.Sprintf("filter that denies %d system calls, and some uses of others", len(deniedCalls)+1)
+	case NoNewPrivileges:
+		return "no_new_privs"
+	case Capabilities:
+		return "none, and none to gain"
+	case Limits:
+		if j.user && j.works[ProcessTree] {
+			return "core dumps, open files, size of a file, processes"
+		}
+		return "core dumps, open files, size of a file"
+	case Network:
+		return "network namespace, for the steps that need no network"
+	case IPC:
+		return "ipc namespace"
+	}
+	return ""
+}
