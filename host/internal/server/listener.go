@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -146,6 +147,8 @@ func (h *handshakes) ClientHandshake(ctx context.Context, authority string, c ne
 
 func (h *handshakes) Info() credentials.ProtocolInfo          { return h.current().Info() }
 func (h *handshakes) Clone() credentials.TransportCredentials { return h }
-func (h *handshakes) OverrideServerName(serverName string) error {
-	return h.current().OverrideServerName(serverName)
+
+// OverrideServerName is for clients, and belongs to the interface all the same.
+func (h *handshakes) OverrideServerName(string) error {
+	return errors.New("a server overrides no name")
 }
