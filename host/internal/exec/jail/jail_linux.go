@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 
@@ -95,11 +96,11 @@ func capable(capability int) bool {
 	return data[capability/32].Effective&(1<<(capability%32)) != 0
 }
 
-// landlockVersion is the version that the kernel has, 0 = none, or switched off.
-func landlockVersion() int {
+// landlockVersion is the version that the kernel has, or why there is none.
+func landlockVersion() (int, error) {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
-		return 0
+		return 0, fmt.Errorf("the kernel offers no Landlock: %w", errno)
 	}
-	return int(version)
+	return int(version), nil
 }

@@ -119,7 +119,7 @@ func TestRequire(t *testing.T) {
 	if err == nil {
 		t.Fatal("there is a jail without what it requires")
 	}
-	for _, want := range []string{"layer root is required, but missing: namespaces are switched off; to get it: Linux 5.12", "layer ipc is required"} {
+	for _, want := range []string{"layer root is required, but missing: namespaces are switched off; to get it: allow namespaces again", "layer ipc is required"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}

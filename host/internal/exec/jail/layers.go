@@ -50,6 +50,13 @@ type Status struct {
 	State State
 	// How it is enforced, or why it is not.
 	How string
-	// Fix is what would make it Enforced.
+	// Fix is what would make it Enforced, or hold more.
 	Fix string
+}
+
+// Trial is what came of trying, under a layer alone, what the layer is to keep a program from. What fails without a jail as well is in
+// neither list.
+type Trial struct {
+	// Refused are the attempts that failed, Allowed those that had success: none, where the layer does what it says.
+	Refused, Allowed []string
 }

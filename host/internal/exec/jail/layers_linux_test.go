@@ -267,8 +267,12 @@ func testLayersAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := newOutside(t)
 			o.cell.Offline = test.offline
-			got := slices.DeleteFunc(o.try(t, only(t, test.options, test.layer)), func(name string) bool { return slices.Contains(test.either, name) })
+			j := only(t, test.options, test.layer)
+			got := slices.DeleteFunc(o.try(t, j), func(name string) bool { return slices.Contains(test.either, name) })
 			compare(t, append(test.refuses, always...), got)
+			if test.layer != Network || test.offline {
+				checkTrial(t, j, test.layer, got)
+			}
 		})
 	}
 	t.Run("all", func(t *testing.T) {
@@ -289,6 +293,52 @@ func testLayersAlone(t *testing.T) {
 		}
 		compare(t, want, got)
 	})
+}
+
+// checkTrial sees that an operator is told of a layer what holds, and nothing else.
+func checkTrial(t *testing.T, j *Jail, l Layer, refused []string) {
+	t.Helper()
+	trials, err := j.Trial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial := trials[l]
+	t.Logf("%+v", trial)
+	if len(trials) != 1 || len(trial.Allowed) > 0 {
+		t.Errorf("the trial of %s says %+v", l, trials)
+	}
+	if slices.Contains(trial.Refused, "capabilities") != (l == Capabilities && os.Getuid() == 0) || len(trial.Refused) == 0 && l != Capabilities {
+		t.Errorf("the trial of %s shows %v", l, trial.Refused)
+	}
+	for _, r := range trial.Refused {
+		if r != leave && !slices.Contains(refused, r) {
+			t.Errorf("the trial of %s finds %s refused, which it is not", l, r)
+		}
+	}
+}
+
+// What does not hold is told as well.
+func TestTrialOfNothing(t *testing.T) {
+	b, err := newBait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.remove()
+	j := newJail(t, Options{})
+	want := j.attempts(Layers()...)
+	trial, err := b.try(j.alone(), want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", trial)
+	for _, a := range []string{"read", "write", "list", "signal", "abstract-socket", "tcp", "udp", "new-privileges", "ptrace"} {
+		if slices.Contains(want, a) && !slices.Contains(trial.Allowed, a) {
+			t.Errorf("%s is refused without a jail", a)
+		}
+	}
+	if n := len(trial.Allowed) + len(trial.Refused); n != len(want) {
+		t.Errorf("%d of %d attempts were made", n, len(want))
+	}
 }
 
 // compare compares two sets.

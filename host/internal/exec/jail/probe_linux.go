@@ -15,15 +15,11 @@ const minLandlock = 2
 // scopedLandlock is the first version that also keeps signals and abstract sockets in.
 const scopedLandlock = 6
 
-var (
-	errNoNamespaces = errors.New("namespaces are switched off")
-	errNoLandlock   = errors.New("the kernel has no Landlock")
-)
+var errNoNamespaces = errors.New("namespaces are switched off")
 
 // probe finds out what the kernel lets this process do, by doing it.
 func (j *Jail) probe() (err error) {
 	j.user = !capable(unix.CAP_SYS_ADMIN)
-	j.landlock = landlockVersion()
 	if j.filter, err = baseFilter(); err != nil {
 		return err
 	}
@@ -68,8 +64,9 @@ func (j *Jail) impossible() map[Layer]error {
 			whyNot[l] = errNoNamespaces
 		}
 	}
-	if j.landlock == 0 {
-		whyNot[Landlock] = errNoLandlock
+	var err error
+	if j.landlock, err = landlockVersion(); err != nil {
+		whyNot[Landlock] = err
 	} else if j.landlock < minLandlock {
 		whyNot[Landlock] = fmt.Errorf("the kernel's Landlock is version %d, under which no file can be moved to another directory", j.landlock)
 	}
@@ -85,38 +82,26 @@ func (j *Jail) try() error {
 	return p.Finish()
 }
 
-// How to get what is missing.
-const (
-	fixNamespaces = "run the daemon as root, or allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, " +
-		"kernel.apparmor_restrict_unprivileged_userns); in a container, allow clone, unshare and mount (its seccomp and AppArmor profiles)"
-	fixRoot     = "Linux 5.12 or later; " + fixNamespaces
-	fixLandlock = "Linux 5.19 or later (6.12 for signals and sockets), built with Landlock and started with it (landlock in the kernel's lsm= list); " +
-		"in a container, allow the landlock_ system calls (its seccomp profile)"
-	fixSeccomp = "a kernel with CONFIG_SECCOMP_FILTER"
-)
-
 // describe says what a layer comes to; err is why it does not work as it should.
 func (j *Jail) describe(l Layer, err error) Status {
+	m := thisMachine()
 	if err == nil {
-		return Status{State: Enforced, How: j.how(l)}
+		s := Status{State: Enforced, How: j.how(l)}
+		if l == Landlock && j.landlock < scopedLandlock {
+			s.Fix = m.kernel("6.12", " for signals and abstract sockets")
+		}
+		return s
 	}
-	missing := Status{State: Missing, How: err.Error(), Fix: fixNamespaces}
 	switch l {
 	case ProcessTree:
-		return Status{State: Partial, Fix: fixNamespaces,
+		return Status{State: Partial, Fix: m.advice(l, err),
 			How: fmt.Sprintf("a subreaper finds what the program leaves, unless that kills it first (no pid namespace: %v)", err)}
 	case Network:
 		if j.works[Seccomp] || j.filterWorks() {
 			return Status{State: Enforced, How: fmt.Sprintf("a seccomp filter refuses sockets to the network (no network namespace: %v)", err)}
 		}
-	case Root:
-		missing.Fix = fixRoot
-	case Landlock:
-		missing.Fix = fixLandlock
-	case Seccomp:
-		missing.Fix = fixSeccomp
 	}
-	return missing
+	return Status{State: Missing, How: err.Error(), Fix: m.advice(l, err)}
 }
 
 // filterWorks tries seccomp where the layer is switched off.

@@ -40,6 +40,8 @@ func attempts() map[string]func(on string) error {
 			return connect(unix.AF_UNIX, unix.SOCK_STREAM, &unix.SockaddrUnix{Name: path})
 		},
 		"shared-memory": sharedMemory,
+		"leave":         leave,
+		"wait":          func(string) error { return unix.Nanosleep(&unix.Timespec{Sec: 3}, nil) },
 		// The network: a port of 127.0.0.1.
 		"tcp": func(port string) error { return connectPort(unix.SOCK_STREAM, port) },
 		"udp": func(port string) error { return connectPort(unix.SOCK_DGRAM, port) },
@@ -144,6 +146,14 @@ func sharedMemory(id string) error {
 		_, _, errno := unix.Syscall(unix.SYS_SHMAT, uintptr(id), 0, unix.SHM_RDONLY)
 		return orNil(errno)
 	})
+}
+
+// leave starts a process that stays for some seconds and has nothing to do with this one but its output.
+func leave(string) error {
+	_, err := syscall.ForkExec("/proc/self/exe", []string{"left", Attempts, "wait"}, &syscall.ProcAttr{
+		Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	return err
 }
 
 func call(number, a, b uintptr) error {
