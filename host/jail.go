@@ -61,9 +61,14 @@ func (o *JailOptions) fill() error {
 	return nil
 }
 
+// options are those that decide what can be enforced.
+func (o JailOptions) options() jail.Options {
+	return jail.Options{Require: o.Require, Disable: o.Disable, NoNamespaces: o.NoNamespaces}
+}
+
 // newJail finds out what can be enforced, and logs what can't.
 func newJail(o Options) (*jail.Jail, error) {
-	j, err := jail.New(jail.Options{Require: o.Jail.Require, Disable: o.Jail.Disable, NoNamespaces: o.Jail.NoNamespaces})
+	j, err := jail.New(o.Jail.options())
 	if err != nil {
 		return nil, err
 	}

@@ -68,10 +68,7 @@ func serveConfig(c *cli.Context, signals *signals) (err error) {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	options := host.Options{
-		Engine: c.String("engine"), Mirror: c.String("mirror"), CacheDir: c.String("cache-dir"), DataDir: c.String("data-dir"),
-		MinFree: daemonMinFree, Ballast: daemonBallast, Progress: os.Stderr,
-	}
+	options := configuredOptions(c)
 	if read.DataDir != "" {
 		options.DataDir = read.DataDir
 	}
@@ -96,8 +93,16 @@ func serveConfig(c *cli.Context, signals *signals) (err error) {
 	return d.Serve(signals.context)
 }
 
+// configuredOptions are what holds where a configuration says nothing.
+func configuredOptions(c *cli.Context) host.Options {
+	return host.Options{
+		Engine: c.String("engine"), Mirror: c.String("mirror"), CacheDir: c.String("cache-dir"), DataDir: c.String("data-dir"),
+		MinFree: daemonMinFree, Ballast: daemonBallast, Progress: os.Stderr,
+	}
+}
+
 // besideConfig are the flags about what the file has no words for.
-var besideConfig = []string{"config", "help", "plugin-dir", "grant", "admin-socket"}
+var besideConfig = []string{"config", "help", "plugin-dir", "grant", "admin-socket", "json"}
 
 // onlyConfig refuses flags beside --config. What the environment says holds where the file says nothing.
 func onlyConfig(c *cli.Context) error {

@@ -131,9 +131,15 @@ type caseTable struct {
 }
 
 func newCaseTable(out *os.File) *caseTable {
-	live := term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb"
-	return &caseTable{out: out, live: live, color: live && os.Getenv("NO_COLOR") == ""}
+	return &caseTable{out: out, live: onTerminal(out), color: colorful(out)}
 }
+
+// onTerminal says whether a person looks at the file, colorful whether in colors; NO_COLOR (no-color.org) is honored.
+func onTerminal(out *os.File) bool {
+	return term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+func colorful(out *os.File) bool { return onTerminal(out) && os.Getenv("NO_COLOR") == "" }
 
 func (t *caseTable) started(k kit.Case) {
 	if t.live {

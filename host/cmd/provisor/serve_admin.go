@@ -10,6 +10,7 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/admin"
 	"github.com/provisor/provisor/host/internal/admin/plugins"
+	"github.com/provisor/provisor/host/internal/admin/status"
 	"github.com/provisor/provisor/host/internal/server/endpoint"
 )
 
@@ -72,6 +73,7 @@ func serveAdmin(c *cli.Context, log *slog.Logger, runtime *host.Runtime, more ..
 		return none, usagef("--admin-socket: %w", err)
 	}
 	plugins.Handle(s, runtime.Plugins())
+	status.Handle(s, version(), runtime.Jail())
 	for _, handle := range more {
 		handle(s)
 	}

@@ -175,11 +175,16 @@ func (d *Daemon) serverOptions(c *config.Config) (server.Options, error) {
 
 // runtimeOptions are the daemon's own with what the configuration says over them.
 func (d *Daemon) runtimeOptions(c *config.Config) host.Options {
-	o := d.options.Runtime
+	o := RuntimeOptions(d.options.Runtime, c)
 	o.Log = d.log
 	if c.AuditFile != "" {
 		o.Audit = d.audit.logger()
 	}
+	return o
+}
+
+// RuntimeOptions are options with what a configuration says over them; logs are not among that.
+func RuntimeOptions(o host.Options, c *config.Config) host.Options {
 	set(&o.DataDir, c.DataDir)
 	set(&o.CacheDir, c.CacheDir)
 	set(&o.MinFree, c.MinFree)

@@ -37,11 +37,16 @@ type Options struct {
 	// Mirrors are directories in the layout of `terraform providers mirror`, packed or unpacked. What they hold is never
 	// asked of a registry. None = MirrorDir, which may come to be later.
 	Mirrors []string
+	// NoBuild has Find fail with ErrBuild where it would build an OpenTofu.
+	NoBuild bool
 	// Log is the daemon's log; nil = none.
 	Log *slog.Logger
 	// Progress is told, in lines for a person, of what takes longer than a moment; nil = nobody.
 	Progress io.Writer
 }
+
+// ErrBuild is why Find fails with NoBuild.
+var ErrBuild = errors.New("that takes some minutes, once")
 
 // Engine is an engine that is there and that has said which version it is.
 type Engine struct {
@@ -107,6 +112,9 @@ func (o *Options) binary(ctx context.Context) (string, error) {
 		}
 	}
 	path, err := BuildTofu(ctx, *o)
+	if errors.Is(err, ErrBuild) {
+		return "", err
+	}
 	if err != nil {
 		return "", fmt.Errorf("no engine: neither terraform nor tofu is on the PATH (%s), and %w; %s", strings.Join(searched(), ", "), err, howToGet)
 	}

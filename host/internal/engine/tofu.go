@@ -40,6 +40,9 @@ func (o *Options) buildTofu(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if o.NoBuild {
+		return "", fmt.Errorf("%w, with %s", ErrBuild, tool.path)
+	}
 	waiting := func() { fmt.Fprintf(o.Progress, "waiting for another process that builds %s\n", name) }
 	err = locked(ctx, filepath.Join(dir, "lock"), waiting, func() error {
 		if _, err := os.Stat(path); err == nil {

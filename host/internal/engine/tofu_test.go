@@ -76,6 +76,27 @@ func TestBuildTofuOnce(t *testing.T) {
 	}
 }
 
+// Who only wants to know starts no build, and takes what has been built.
+func TestNoBuild(t *testing.T) {
+	notes := fakeGo(t, buildsTofu)
+	o := Options{CacheDir: t.TempDir(), NoBuild: true}
+	if _, err := Find(t.Context(), o); !errors.Is(err, ErrBuild) || !strings.Contains(err.Error(), "OpenTofu 1.12.6") || !strings.Contains(err.Error(), "go") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(notes); err == nil {
+		t.Error("go was run")
+	}
+	if left, _ := filepath.Glob(filepath.Join(o.CacheDir, "*")); len(left) > 0 {
+		t.Errorf("there is %v", left)
+	}
+	if _, err := Find(t.Context(), Options{CacheDir: o.CacheDir}); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := Find(t.Context(), o); err != nil || e.Name != Tofu {
+		t.Errorf("got %+v, %v", e, err)
+	}
+}
+
 func TestBuildTofuErrors(t *testing.T) {
 	tests := []struct {
 		name, script string

@@ -31,7 +31,7 @@ func (s *Store) checkRoom(tenant, work string) error {
 	}
 	s.ensureBallast()
 	for _, dir := range []string{work, s.o.Dir} {
-		free, err := freeBytes(dir)
+		free, err := FreeBytes(dir)
 		if err != nil {
 			s.o.Log.Warn("can't tell how much space is free: the apply goes on", "directory", dir, "error", err)
 			continue
@@ -74,7 +74,7 @@ func (s *Store) ensureBallast() {
 		return
 	}
 	missing := s.o.Ballast - has
-	free, err := freeBytes(s.o.Dir)
+	free, err := FreeBytes(s.o.Dir)
 	if missing <= 0 || err != nil || free < missing+s.o.MinFree {
 		return
 	}
@@ -111,7 +111,7 @@ func (s *Store) watchRoom() {
 	if s.o.Ballast == 0 {
 		return
 	}
-	if free, err := freeBytes(s.o.Dir); err == nil && free < s.o.Ballast/4 {
+	if free, err := FreeBytes(s.o.Dir); err == nil && free < s.o.Ballast/4 {
 		s.release(humanize.IBytes(uint64(free)) + " were free")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeBytes is how much this user may still write to the directory's file system.
-func freeBytes(dir string) (int64, error) {
+// FreeBytes is how much this user may still write to the directory's file system.
+func FreeBytes(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, fmt.Errorf("look at the file system of %s: %w", dir, err)

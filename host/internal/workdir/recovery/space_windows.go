@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// freeBytes is how much this user may still write to the directory's file system.
-func freeBytes(dir string) (int64, error) {
+// FreeBytes is how much this user may still write to the directory's file system.
+func FreeBytes(dir string) (int64, error) {
 	name, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, err
