@@ -42,6 +42,19 @@ var offlineCommands = []string{"graph", "show", "validate", "version"}
 // Jail says what is enforced around programs, layer by layer.
 func (r *Runtime) Jail() []JailStatus { return r.jail.Report() }
 
+// JailHealth is a report as health checks tell of it: of each layer, under the name provisor.jail.LAYER, whether it is enforced; and under
+// provisor.jail, whether all are that are not disabled.
+func JailHealth(report []JailStatus) map[string]bool {
+	const name = "provisor.jail"
+	health := map[string]bool{name: true}
+	for _, s := range report {
+		enforced := s.State == jail.Enforced
+		health[name+"."+string(s.Layer)] = enforced
+		health[name] = health[name] && (enforced || s.State == jail.Disabled)
+	}
+	return health
+}
+
 // fill checks the options and puts defaults in.
 func (o *JailOptions) fill() error {
 	for _, path := range o.Expose {

@@ -95,6 +95,7 @@ func serve(c *cli.Context, signals *signals) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopAdmin()) }()
+	listening.Health = host.JailHealth(runtime.Jail())
 	s, err := server.Listen(listening, runtime.Session)
 	if err != nil {
 		return usagef("%w", err)

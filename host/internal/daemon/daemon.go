@@ -61,6 +61,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Daemon, err erro
 	if d.runtime, err = host.New(ctx, d.runtimeOptions(c)); err != nil {
 		return nil, err
 	}
+	listening.Health = host.JailHealth(d.runtime.Jail())
 	d.server, err = server.Listen(listening, d.runtime.Session)
 	return d, err
 }

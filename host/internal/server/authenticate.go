@@ -62,11 +62,20 @@ type authenticated struct {
 
 func (a authenticated) Context() context.Context { return a.ctx }
 
-// authenticate finds the tenant by what the client shows. Whether the server is up may be asked by anybody.
+// authenticate finds the tenant by what the client shows. Whether the server is up may be asked by anybody; see doorHealth.
 func (s *Server) authenticate(ctx context.Context, l *listener, method string) (context.Context, error) {
 	if strings.HasPrefix(method, "/grpc.health.") {
 		return ctx, nil
 	}
+	t, err := s.identify(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	return context.WithValue(ctx, tenantKey{}, t), nil
+}
+
+// identify is the tenant whose client this is at the listener. The error is a status.
+func (s *Server) identify(ctx context.Context, l *listener) (tenant.Tenant, error) {
 	token, ok := bearer(ctx)
 	t, err := s.access.Load().Find(access.Shown{Token: token, Certificate: certificate(ctx)})
 	if !ok {
@@ -76,9 +85,9 @@ func (s *Server) authenticate(ctx context.Context, l *listener, method string) (
 		t, err = anonymous, nil
 	}
 	if err != nil {
-		return nil, status.Errorf(codes.Unauthenticated, "%v: send the metadata authorization: Bearer TOKEN, or show a client certificate that is known here", err)
+		return tenant.Tenant{}, status.Errorf(codes.Unauthenticated, "%v: send the metadata authorization: Bearer TOKEN, or show a client certificate that is known here", err)
 	}
-	return context.WithValue(ctx, tenantKey{}, t), nil
+	return t, nil
 }
 
 // bearer is the token that the client has sent; empty = none. false = it has sent something else in the place of one.

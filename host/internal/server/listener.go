@@ -67,7 +67,7 @@ func (s *Server) openListener(e endpoint.Endpoint, o *Options, set *settings) (*
 		Streams:     []grpc.StreamDesc{{StreamName: raw.Method, Handler: s.handle, ServerStreams: true, ClientStreams: true}},
 		Metadata:    raw.File,
 	}, s)
-	grpc_health_v1.RegisterHealthServer(l.grpc, s.health)
+	grpc_health_v1.RegisterHealthServer(l.grpc, doorHealth{s.health, s, l})
 	reflection.Register(l.grpc)
 	return l, nil
 }

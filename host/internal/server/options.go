@@ -36,6 +36,9 @@ type Options struct {
 	Streams int
 	// DrainTimeout is how long running sessions may go on once the server is to end. 0 = they are canceled at once.
 	DrainTimeout time.Duration
+	// Health has what else health tells of, to those who could open a session: by the name of a service, whether it serves. It is read once,
+	// by Listen.
+	Health map[string]bool
 	// Log is the daemon's log; nil = none.
 	Log *slog.Logger
 }

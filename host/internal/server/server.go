@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc/health"
-	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/provisor/provisor/host/internal/access"
 	"github.com/provisor/provisor/host/internal/server/raw"
@@ -50,7 +49,8 @@ var errShutdown = errors.New("the server is shutting down")
 func Listen(o Options, s Session) (*Server, error) {
 	srv := &Server{session: s, health: health.NewServer(), streams: newStreams(), broken: make(chan error, 1)}
 	srv.sessions, srv.cancel = context.WithCancelCause(context.Background())
-	srv.health.SetServingStatus(raw.Service, grpc_health_v1.HealthCheckResponse_SERVING)
+	srv.setHealth(o.Health)
+	srv.setHealth(map[string]bool{raw.Service: true})
 	change, err := srv.Prepare(o)
 	if err != nil {
 		srv.cancel(err)

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -298,6 +299,52 @@ func TestHealth(t *testing.T) {
 		}
 		if resp.Status != grpc_health_v1.HealthCheckResponse_SERVING {
 			t.Errorf("%q: %s, want SERVING", service, resp.Status)
+		}
+	}
+}
+
+// What else health has to tell is for those alone who could open a session.
+func TestHealthOfParts(t *testing.T) {
+	t.Parallel()
+	r := start(t, Options{
+		Listeners: []Listener{{}}, Access: known(t, map[string]string{"secret": "default"}), Health: map[string]bool{"part.good": true, "part.bad": false},
+	}, echo)
+	h := grpc_health_v1.NewHealthClient(plainConn(t, r))
+	with := func(token string) context.Context {
+		return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
+	}
+	for service, want := range map[string]grpc_health_v1.HealthCheckResponse_ServingStatus{
+		"part.good": grpc_health_v1.HealthCheckResponse_SERVING, "part.bad": grpc_health_v1.HealthCheckResponse_NOT_SERVING,
+	} {
+		request := &grpc_health_v1.HealthCheckRequest{Service: service}
+		if resp, err := h.Check(with("secret"), request); err != nil || resp.Status != want {
+			t.Errorf("%s: got %v, %v, want %s", service, resp, err, want)
+		}
+		for _, ctx := range []context.Context{t.Context(), with("wrong")} {
+			if _, err := h.Check(ctx, request); status.Code(err) != codes.Unauthenticated {
+				t.Errorf("%s: a check by a stranger: %v", service, err)
+			}
+			watch, err := h.Watch(ctx, request)
+			if err == nil {
+				_, err = watch.Recv()
+			}
+			if status.Code(err) != codes.Unauthenticated {
+				t.Errorf("%s: a watch by a stranger: %v", service, err)
+			}
+		}
+	}
+	watching, stop := context.WithCancel(with("secret"))
+	defer stop()
+	watch, err := h.Watch(watching, &grpc_health_v1.HealthCheckRequest{Service: "part.good"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := watch.Recv(); err != nil || resp.Status != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("a watch: %v, %v", resp, err)
+	}
+	for ctx, want := range map[context.Context]int{t.Context(): 2, with("wrong"): 2, with("secret"): 4} {
+		if list, err := h.List(ctx, &grpc_health_v1.HealthListRequest{}); err != nil || len(list.Statuses) != want {
+			t.Errorf("got %v, %v, want %d services", list, err, want)
 		}
 	}
 }
