@@ -117,13 +117,11 @@ func (u use) cell(d *directory, c session.Command) jail.Cell {
 		Offline: slices.Contains(options.Offline, c.Request.String()) || len(c.Args) > 0 && slices.Contains(offlineCommands, c.Args[0]),
 		// The session's files are bounded together as well, but not as quickly.
 		FileSize:  u.limits.GetDiskBytes(),
-		Processes: maxProcesses,
+		Memory:    u.limits.GetProgramMemoryBytes(),
+		Processes: u.limits.GetProgramProcesses(),
 	}
 	if d.engine.Shelf != nil {
 		cell.Execute = append(cell.Execute, d.engine.Shelf.Mirror())
 	}
 	return cell
 }
-
-// maxProcesses is how many processes and threads a program may have: far more than engines with many providers need.
-const maxProcesses = 2048

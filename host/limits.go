@@ -33,6 +33,9 @@ func DefaultLimits() *guestpb.Limits {
 		ModuleBytes:       64 << 20,
 		CompileMillis:     millis(5 * time.Minute),
 		CompileBytes:      4 << 30,
+
+		ProgramMemoryBytes: 4 << 30,
+		ProgramProcesses:   2048,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -80,7 +81,9 @@ type directory struct {
 	*workdir.Session
 	work, tmp *jailfs.FS
 	quota     *jailfs.Quota
-	runtime   *Runtime
+	// hit is the limit that a program has hit last, and that TakeLimit has not told of.
+	hit     atomic.Pointer[error]
+	runtime *Runtime
 	// record says whose states its applies make, keeper keeps those of the latest (nil = there was none).
 	record recovery.Record
 	keeper *recovery.Keeper
@@ -125,8 +128,16 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 // Work is where the template lies on the host.
 func (d *directory) Work() string { return d.Session.Work }
 
-// TakeLimit is the limit on files that the plugin ran into last, or nil.
-func (d *directory) TakeLimit() error { return d.quota.TakeLimit() }
+// TakeLimit is the limit on files that the plugin ran into last, or that on programs that one of them has hit, or nil.
+func (d *directory) TakeLimit() error {
+	if err := d.quota.TakeLimit(); err != nil {
+		return err
+	}
+	if hit := d.hit.Swap(nil); hit != nil {
+		return *hit
+	}
+	return nil
+}
 
 // Remove removes the directories and all that is in them, unless that is the only place of a state.
 func (d *directory) Remove() error {
@@ -182,6 +193,7 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	p, err := exec.Start(exec.Program{
 		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
 		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.runtime.programJail(), Cell: u.cell(dir, c), Holds: []*os.File{held},
+		LimitHit: func(err error) { dir.hit.Store(&err) },
 	})
 	if err != nil {
 		return nil, err

@@ -188,8 +188,11 @@ type Limits struct {
 	// How long compiling the plugin may take, and how much memory.
 	CompileMillis uint64 `protobuf:"varint,16,opt,name=compile_millis,json=compileMillis,proto3" json:"compile_millis,omitempty"`
 	CompileBytes  uint64 `protobuf:"varint,17,opt,name=compile_bytes,json=compileBytes,proto3" json:"compile_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The memory of one program run and all that it starts, and its processes and threads, where the host can bound them.
+	ProgramMemoryBytes uint64 `protobuf:"varint,18,opt,name=program_memory_bytes,json=programMemoryBytes,proto3" json:"program_memory_bytes,omitempty"`
+	ProgramProcesses   uint64 `protobuf:"varint,19,opt,name=program_processes,json=programProcesses,proto3" json:"program_processes,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -337,6 +340,20 @@ func (x *Limits) GetCompileMillis() uint64 {
 func (x *Limits) GetCompileBytes() uint64 {
 	if x != nil {
 		return x.CompileBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetProgramMemoryBytes() uint64 {
+	if x != nil {
+		return x.ProgramMemoryBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetProgramProcesses() uint64 {
+	if x != nil {
+		return x.ProgramProcesses
 	}
 	return 0
 }
@@ -707,7 +724,7 @@ const file_guest_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x19.provisor.guest.v1.EngineR\x05value:\x028\x01\"6\n" +
 	"\x06Engine\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\"\xe1\x04\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\xc0\x05\n" +
 	"\x06Limits\x12!\n" +
 	"\fmemory_bytes\x18\x01 \x01(\x04R\vmemoryBytes\x12%\n" +
 	"\x0erequest_millis\x18\x02 \x01(\x04R\rrequestMillis\x12\x1d\n" +
@@ -729,7 +746,9 @@ const file_guest_proto_rawDesc = "" +
 	"\rconsole_bytes\x18\x0e \x01(\x04R\fconsoleBytes\x12!\n" +
 	"\fmodule_bytes\x18\x0f \x01(\x04R\vmoduleBytes\x12%\n" +
 	"\x0ecompile_millis\x18\x10 \x01(\x04R\rcompileMillis\x12#\n" +
-	"\rcompile_bytes\x18\x11 \x01(\x04R\fcompileBytes\"u\n" +
+	"\rcompile_bytes\x18\x11 \x01(\x04R\fcompileBytes\x120\n" +
+	"\x14program_memory_bytes\x18\x12 \x01(\x04R\x12programMemoryBytes\x12+\n" +
+	"\x11program_processes\x18\x13 \x01(\x04R\x10programProcesses\"u\n" +
 	"\vExecRequest\x12\x18\n" +
 	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
 	"\x04args\x18\x02 \x03(\tR\x04args\x12\x10\n" +

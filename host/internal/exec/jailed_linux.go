@@ -11,10 +11,11 @@ import (
 // jailed is a tree in a jail.
 type jailed struct {
 	*jail.Process
-	status syscall.WaitStatus
-	maxRSS int64
-	lost   error // the supervisor did not live to see the program's end
-	gone   error
+	program *Program
+	status  syscall.WaitStatus
+	maxRSS  int64
+	lost    error // the supervisor did not live to see the program's end
+	gone    error
 }
 
 func (p *Program) startJailed(cmd *osexec.Cmd, ends *pipeEnds) (tree, error) {
@@ -29,7 +30,7 @@ func (p *Program) startJailed(cmd *osexec.Cmd, ends *pipeEnds) (tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &jailed{Process: process}, nil
+	return &jailed{Process: process, program: p}, nil
 }
 
 func (j *jailed) awaitExit() {
@@ -50,6 +51,16 @@ func (j *jailed) finish() (*guestpb.ExecResult, bool) {
 		r.Signal = j.status.Signal().String()
 	}
 	return r, j.status.Signaled() && j.status.Signal() == syscall.SIGKILL
+}
+
+func (j *jailed) limit() error {
+	switch hits := j.Hits(); {
+	case hits.Memory:
+		return j.program.overMemory()
+	case hits.Processes:
+		return j.program.overProcesses()
+	}
+	return nil
 }
 
 func (j *jailed) awaitGone() error {

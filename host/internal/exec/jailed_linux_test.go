@@ -127,6 +127,33 @@ func TestJailKeepsTheTreeTogether(t *testing.T) {
 	}
 }
 
+// A limit that a program has hit is told with its value and its setting, before its end is.
+func TestLimitsOfAJail(t *testing.T) {
+	j, err := jail.New(jail.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range j.Report() {
+		if s.Layer == jail.Cgroup && s.State != jail.Enforced {
+			t.Skip("no cgroups: ", s.How)
+		}
+	}
+	for script, want := range map[string]string{
+		"head -c 100000000 /dev/zero | tail -c 100000000 >/dev/null": "run /bin/sh: the limit of 33554432 bytes of memory is reached (setting program_memory_bytes)",
+		"for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done":              "run /bin/sh: the limit of 5 processes and threads is reached (setting program_processes)",
+		"sleep 0.1": "<nil>",
+	} {
+		var hit error
+		p := start(t, shell(t, script, func(p *Program) {
+			p.Jail, p.Cell.Memory, p.Cell.Processes, p.LimitHit = j, 32<<20, 5, func(err error) { hit = err }
+		}))
+		wait(t, p)
+		if got := fmt.Sprint(hit); got != want || hit != nil && abi.ErrnoOf(hit) != abi.Limit {
+			t.Errorf("%s: got %s, want %s", script, got, want)
+		}
+	}
+}
+
 // A program can write and end in its own time after the daemon has died; the lock is held until then.
 func TestDaemonDies(t *testing.T) {
 	if testing.Short() {

@@ -91,6 +91,9 @@ func (p *Process) supervise(started chan<- error) {
 	p.awaitStreams(strayGrace)
 	result, killed := p.tree.finish()
 	p.result = p.summary(result, killed, ended)
+	if err := p.tree.limit(); err != nil && p.program.LimitHit != nil {
+		p.program.LimitHit(err)
+	}
 	p.strays = p.tree.awaitGone()
 	for _, o := range p.outputs {
 		o.finish()

@@ -40,6 +40,9 @@ type Program struct {
 	// Jail, if not nil, is the sandbox that the program runs in, and Cell what it may reach from there.
 	Jail *jail.Jail
 	Cell jail.Cell
+	// LimitHit, if not nil, is told of a limit of the jail that the program has hit (a *LimitError), before its end is: the program, or what
+	// it has started, may have failed for that.
+	LimitHit func(error)
 	// Holds are files that stay open for as long as anything of a jailed program is there, also when the daemon has died. The program
 	// does not get them.
 	Holds []*os.File

@@ -12,6 +12,8 @@ type tree interface {
 	awaitExit()
 	// finish kills what is left, and returns how the program ended, and whether it was killed.
 	finish() (*guestpb.ExecResult, bool)
+	// limit is the limit of its jail that the program has hit, or nil; finish has been called.
+	limit() error
 	// awaitGone waits until nothing is left; finish has been called.
 	awaitGone() error
 	// interrupt asks the program itself to end.
@@ -43,3 +45,6 @@ func reap(cmd *osexec.Cmd) (*guestpb.ExecResult, bool) {
 	}
 	return exitOf(cmd.ProcessState), wasKilled(cmd.ProcessState)
 }
+
+// limit: without a jail there is none.
+func (g *group) limit() error { return nil }

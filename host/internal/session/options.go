@@ -90,7 +90,8 @@ type Directory interface {
 	Work() string
 	// Keep begins to keep the states that an apply makes; the request, serialized, says whose they are. An error refuses the apply.
 	Keep(request []byte) (Keeper, error)
-	// TakeLimit is the limit on files that the plugin ran into last since the last call, or nil: the plugin itself is told no more than a number.
+	// TakeLimit is the limit on files or on programs that was hit last since the last call, or nil: the plugin itself is told no more than a
+	// number, or how a program ended.
 	TakeLimit() error
 	// Remove removes the directories and all that is in them.
 	Remove() error

@@ -174,7 +174,7 @@ func (w *work) failed(err error, state []byte) complete {
 	return failure(kind, text, state)
 }
 
-// explained is the plugin's answer. Where a deadline or a limit on files made it fail, that is named: the plugin can't know it.
+// explained is the plugin's answer. Where a deadline or a limit on files or programs made it fail, that is named: the plugin can't know it.
 func (w *work) explained(answer complete) complete {
 	text, limit := answer.error(), w.takeLimit()
 	if text == "" {
@@ -192,7 +192,7 @@ func (w *work) explained(answer complete) complete {
 	return answer.withError(text)
 }
 
-// takeLimit is the limit on files that the plugin ran into in this request, or nil.
+// takeLimit is the limit on files or programs that was hit in this request, or nil.
 func (w *work) takeLimit() error {
 	if w.session.dir == nil {
 		return nil

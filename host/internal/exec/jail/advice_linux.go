@@ -88,6 +88,8 @@ func (m machine) advice(l Layer, err error) string {
 		return "take a kernel that was built with CONFIG_SECCOMP_FILTER" + m.orContainer("prctl and seccomp")
 	case NoNewPrivileges, Capabilities:
 		return "take a kernel of Linux 4.3 or later" + m.orContainer("prctl and capset")
+	case Cgroup:
+		return m.cgroupAdvice()
 	case Limits:
 		return "let the daemon lower its own limits" + m.orContainer("prlimit64 and setrlimit")
 	}
@@ -134,6 +136,18 @@ func (m machine) namespaceAdvice(l Layer, err error) string {
 		list = append(list, "or run the daemon as root")
 	}
 	return strings.Join(list, "; ")
+}
+
+// cgroupAdvice is the same whatever failed: who may make groups is decided where the daemon is started.
+func (m machine) cgroupAdvice() string {
+	if m.container {
+		return "give the container a cgroup namespace with cgroups that it may write to: docker or podman run --privileged --cgroupns=private, and the daemon as its only process"
+	}
+	const service = "run the daemon as a service of its own that may make cgroups: Delegate=yes in its systemd unit; to try it, systemd-run"
+	if m.root {
+		return service + " --pty -p Delegate=yes provisor doctor"
+	}
+	return service + " --user --pty -p Delegate=yes provisor doctor"
 }
 
 // landlockAdvice tells why there is no Landlock, by the error of asking for its version.

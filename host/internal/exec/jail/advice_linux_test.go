@@ -44,6 +44,8 @@ func TestAdvice(t *testing.T) {
 		"not let through":             {machine{release: "6.8.0", container: true}, Landlock, unix.ENOSYS, []string{"landlock_restrict_self"}, []string{"lsm="}},
 		"not built":                   {machine{release: "6.8.0"}, Landlock, unix.ENOSYS, []string{"CONFIG_SECURITY_LANDLOCK"}, []string{"profile"}},
 		"no filters":                  {machine{release: "6.8.0"}, Seccomp, unix.EINVAL, []string{"CONFIG_SECCOMP_FILTER"}, []string{"profile"}},
+		"a session of one's own":      {machine{release: "6.8.0"}, Cgroup, refused, []string{"systemd-run --user --pty -p Delegate=yes"}, []string{"docker"}},
+		"no cgroups in a container":   {machine{release: "6.8.0", container: true, root: true}, Cgroup, refused, []string{"--cgroupns=private"}, []string{"systemd"}},
 		"a release that says nothing": {machine{release: "strange"}, Root, refused, []string{"or run the daemon as root"}, []string{"5.12"}},
 	} {
 		t.Run(name, func(t *testing.T) {

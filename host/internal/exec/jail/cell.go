@@ -12,6 +12,6 @@ type Cell struct {
 	Tmp string
 	// Offline denies the network.
 	Offline bool
-	// FileSize is the most bytes of one file, Processes the most processes and threads at a time; 0 = no limit.
-	FileSize, Processes uint64
+	// FileSize is the most bytes of one file, Memory the most bytes of memory, Processes the most processes and threads at a time; 0 = no limit.
+	FileSize, Memory, Processes uint64
 }

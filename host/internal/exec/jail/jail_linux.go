@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/provisor/provisor/host/internal/exec/jail/cgroup"
 	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
 )
 
@@ -18,6 +19,8 @@ type system struct {
 	works map[Layer]bool
 	// landlock is the version that the kernel has, 0 = none.
 	landlock int
+	// cgroups is where groups are made, nil = nowhere.
+	cgroups *cgroup.Place
 	// filter and offline are seccomp filters.
 	filter, offline []byte
 }

@@ -21,6 +21,8 @@ const (
 	Capabilities Layer = supervisor.LayerCapabilities
 	// Limits: no core dumps; bounds on open files, the size of a file and, but for root, processes.
 	Limits Layer = supervisor.LayerLimits
+	// Cgroup: bounds on the memory and on the processes of a program and all that it starts, for root as well.
+	Cgroup Layer = supervisor.LayerCgroup
 	// Network: none for the steps that need none.
 	Network Layer = supervisor.LayerNetwork
 	// IPC: System V IPC and POSIX message queues of its own.
@@ -29,7 +31,7 @@ const (
 
 // Layers are all layers, in the order in which they are reported.
 func Layers() []Layer {
-	return []Layer{ProcessTree, Root, Landlock, Seccomp, NoNewPrivileges, Capabilities, Limits, Network, IPC}
+	return []Layer{ProcessTree, Root, Landlock, Seccomp, NoNewPrivileges, Capabilities, Limits, Cgroup, Network, IPC}
 }
 
 // State is how far a layer holds.

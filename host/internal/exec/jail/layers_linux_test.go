@@ -83,7 +83,7 @@ func newOutside(t *testing.T) *outside {
 	}
 	o := &outside{dir: t.TempDir()}
 	own := t.TempDir()
-	o.cell = Cell{Execute: []string{exe}, Write: []string{own}, Tmp: own, FileSize: 1 << 20, Processes: 500}
+	o.cell = Cell{Execute: []string{exe}, Write: []string{own}, Tmp: own, FileSize: 1 << 20, Memory: tryMemory, Processes: tryProcesses}
 	secret := filepath.Join(o.dir, "secret")
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func newOutside(t *testing.T) *outside {
 		"unix-socket=" + filepath.Join(o.dir, "socket"), "unix-socket=" + abstract, fmt.Sprint("shared-memory=", memory),
 		fmt.Sprint("tcp=", port), fmt.Sprint("udp=", packets.LocalAddr().(*net.UDPAddr).Port),
 		"ptrace", "keyring", "io-uring", "clone3", "vsock", "user-namespace",
-		"bounding-set", "new-privileges", "core-dump", fmt.Sprint("open-files=", openFiles), "processes=1000", fmt.Sprint("descriptor=", leaked),
+		"bounding-set", "new-privileges", "core-dump", fmt.Sprint("open-files=", openFiles), "processes=1000", fmt.Sprint("memory-flood=", 2*tryMemory), fmt.Sprint("process-flood=", tryProcesses+1), fmt.Sprint("descriptor=", leaked),
 		fmt.Sprint("same-user=", os.Getuid()), "capabilities",
 	}
 	if os.Getuid() == 0 {
@@ -247,6 +247,7 @@ func testLayersAlone(t *testing.T) {
 		{layer: NoNewPrivileges, refuses: []string{"new-privileges"}},
 		{layer: Capabilities, refuses: asRoot("capabilities", "bounding-set", "environment", "chown")},
 		{layer: Limits, refuses: []string{"core-dump", "open-files"}},
+		{layer: Cgroup, refuses: []string{"memory-flood", "process-flood"}},
 		{layer: Network},
 		{layer: Network, offline: true, refuses: inUserNamespace("tcp", "udp", "abstract-socket")},
 		{layer: Network, offline: true, options: Options{NoNamespaces: true}, refuses: []string{"tcp", "udp", "vsock", "io-uring", "new-privileges"}},
@@ -289,7 +290,10 @@ func testLayersAlone(t *testing.T) {
 		if root {
 			want = append(want, "chown")
 		} else {
-			want = append(want, "processes")
+			want = append(want, "processes", "process-flood")
+		}
+		if j.works[Cgroup] {
+			want = append(want, "memory-flood", "process-flood")
 		}
 		compare(t, want, got)
 	})

@@ -3,9 +3,11 @@ package jail
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/provisor/provisor/host/internal/exec/jail/cgroup"
 	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
 )
 
@@ -17,6 +19,12 @@ const scopedLandlock = 6
 
 var errNoNamespaces = errors.New("namespaces are switched off")
 
+// What a layer that bounds something is tried with.
+const (
+	tryMemory    = 64 << 20
+	tryProcesses = 32
+)
+
 // probe finds out what the kernel lets this process do, by doing it.
 func (j *Jail) probe() (err error) {
 	j.user = !capable(unix.CAP_SYS_ADMIN)
@@ -27,6 +35,9 @@ func (j *Jail) probe() (err error) {
 		return err
 	}
 	whyNot := j.impossible()
+	if j.statuses[Cgroup].State != Disabled {
+		j.cgroups, whyNot[Cgroup] = cgroup.Find()
+	}
 	j.works = map[Layer]bool{}
 	for _, l := range Layers() {
 		j.works[l] = j.statuses[l].State != Disabled && whyNot[l] == nil
@@ -75,7 +86,13 @@ func (j *Jail) impossible() map[Layer]error {
 
 // try puts up the jail around nothing.
 func (j *Jail) try() error {
-	p, err := j.start(&supervisor.Spec{Try: true}, &Cell{Offline: true}, nil)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	cell := Cell{Offline: true, Memory: tryMemory, Processes: tryProcesses}
+	p, err := j.start(&supervisor.Spec{Try: true}, &Command{Cell: cell, Stdin: null, Stdout: null, Stderr: null})
 	if err != nil {
 		return err
 	}
@@ -94,12 +111,19 @@ func (j *Jail) describe(l Layer, err error) Status {
 	}
 	switch l {
 	case ProcessTree:
+		left := ""
+		if j.works[Cgroup] {
+			left = "; then the cgroup does, if the daemon lives or when it starts again"
+		}
 		return Status{State: Partial, Fix: m.advice(l, err),
-			How: fmt.Sprintf("a subreaper finds what the program leaves, unless that kills it first (no pid namespace: %v)", err)}
+			How: fmt.Sprintf("a subreaper finds what the program leaves, unless that kills it first%s (no pid namespace: %v)", left, err)}
 	case Network:
 		if j.works[Seccomp] || j.filterWorks() {
 			return Status{State: Enforced, How: fmt.Sprintf("a seccomp filter refuses sockets to the network (no network namespace: %v)", err)}
 		}
+	case Cgroup:
+		return Status{State: Missing, Fix: m.advice(l, err),
+			How: fmt.Sprintf("%v; so nothing bounds the memory of programs, and only rlimits in a user namespace their number", err)}
 	}
 	return Status{State: Missing, How: err.Error(), Fix: m.advice(l, err)}
 }
@@ -134,6 +158,8 @@ func (j *Jail) how(l Layer) string {
 			return "core dumps, open files, size of a file, processes"
 		}
 		return "core dumps, open files, size of a file"
+	case Cgroup:
+		return "cgroup " + j.cgroups.String()
 	case Network:
 		return "network namespace, for the steps that need no network"
 	case IPC:

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	osexec "os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/provisor/provisor/host/internal/exec/jail/cgroup"
 	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
 )
 
@@ -35,6 +37,8 @@ type Process struct {
 	mu      sync.Mutex // over what follows
 	control *os.File
 	killing *time.Timer // kills the supervisor
+	group   *cgroup.Group
+	hits    cgroup.Hits
 	over    bool
 }
 
@@ -48,28 +52,44 @@ func (j *Jail) Start(c Command) (*Process, error) {
 		}
 		defer stdin.Close()
 	}
-	files := append([]*os.File{stdin, c.Stdout, c.Stderr}, c.Drains...)
+	c.Stdin = stdin
 	return j.start(&supervisor.Spec{
-		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir, ExitTimeout: c.ExitTimeout,
-		Drains: len(c.Drains), Holds: len(c.Holds),
-	}, &c.Cell, append(files, c.Holds...))
+		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir, ExitTimeout: c.ExitTimeout, Drains: len(c.Drains),
+	}, &c)
 }
 
 // start starts a supervisor.
-func (j *Jail) start(spec *supervisor.Spec, cell *Cell, files []*os.File) (*Process, error) {
+func (j *Jail) start(spec *supervisor.Spec, c *Command) (_ *Process, err error) {
 	control, child, err := socketpair()
 	if err != nil {
 		return nil, fmt.Errorf("jail: make the control socket: %w", err)
 	}
 	defer child.Close()
 	p := &Process{control: control, events: json.NewDecoder(bufio.NewReader(control)), pidfd: -1}
-	p.supervisor = &osexec.Cmd{
-		Path: self, Args: []string{supervisor.Name}, Env: supervisorEnv, Dir: "/",
-		ExtraFiles: append([]*os.File{child}, files...),
-		// A session of its own: what a terminal sends to its processes does not reach the program, and there is no terminal to write to.
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
+	// A session of its own: what a terminal sends to its processes does not reach the program, and there is no terminal to write to.
+	attr := &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd}
+	tasks, err := j.group(&c.Cell, p, attr)
+	defer func() {
+		for _, f := range tasks {
+			f.Close()
+		}
+		if err != nil && p.group != nil {
+			err = errors.Join(err, p.group.Remove())
+		}
+	}()
+	if err != nil {
+		return nil, errors.Join(&supervisor.Failure{Layer: string(Cgroup), What: "make a cgroup", Text: err.Error()}, control.Close())
 	}
-	j.enter(cell, spec, p.supervisor.SysProcAttr)
+	holds := c.Holds
+	if p.group != nil {
+		holds = slices.Concat(p.group.Locks(), holds)
+	}
+	spec.Tasks, spec.Holds = len(tasks), len(holds)
+	p.supervisor = &osexec.Cmd{
+		Path: self, Args: []string{supervisor.Name}, Env: supervisorEnv, Dir: "/", SysProcAttr: attr,
+		ExtraFiles: slices.Concat([]*os.File{child, c.Stdin, c.Stdout, c.Stderr}, c.Drains, tasks, holds),
+	}
+	j.enter(&c.Cell, spec, attr)
 	if err := p.supervisor.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("jail: start the supervisor: %w", err), control.Close())
 	}
@@ -79,6 +99,20 @@ func (j *Jail) start(spec *supervisor.Spec, cell *Cell, files []*os.File) (*Proc
 		return nil, err
 	}
 	return p, nil
+}
+
+// group makes the cgroup for a program. It returns the files by which the program gets into it.
+func (j *Jail) group(c *Cell, p *Process, attr *syscall.SysProcAttr) (tasks []*os.File, err error) {
+	if !j.works[Cgroup] {
+		return nil, nil
+	}
+	if p.group, err = j.cgroups.New(cgroup.Limits{Memory: c.Memory, Processes: c.Processes}); err != nil {
+		return nil, err
+	}
+	if start := p.group.Start(); start >= 0 {
+		attr.UseCgroupFD, attr.CgroupFD = true, start
+	}
+	return p.group.Tasks()
 }
 
 // socketpair makes the control socket: this process's end, and the supervisor's.
@@ -158,8 +192,16 @@ func (p *Process) Finish() error {
 	defer p.mu.Unlock()
 	p.over = true
 	p.killing.Stop()
-	return errors.Join(err, p.control.Close())
+	err = errors.Join(err, p.control.Close())
+	if p.group != nil {
+		p.hits = p.group.Hits()
+		err = errors.Join(err, p.group.Remove())
+	}
+	return err
 }
+
+// Hits are the limits of the cell that the program has hit, of those that a cgroup enforces. Finish has been called.
+func (p *Process) Hits() cgroup.Hits { return p.hits }
 
 // awaitGone waits for the supervisor's end, which is that of all that was below it.
 func (p *Process) awaitGone(timeout time.Duration) bool {

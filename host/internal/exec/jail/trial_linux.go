@@ -75,6 +75,8 @@ func (j *Jail) attempts(layers ...Layer) []string {
 			}
 		case Limits:
 			all = append(all, "core-dump", "open-files")
+		case Cgroup:
+			all = append(all, "memory-flood", "process-flood")
 		case Network:
 			all = append(all, "tcp", "udp")
 		case IPC:
@@ -131,6 +133,7 @@ func newBait() (_ *bait, err error) {
 	b.on["list"] = b.dir
 	b.on["signal"] = fmt.Sprint(os.Getpid())
 	b.on["open-files"] = fmt.Sprint(openFiles)
+	b.on["memory-flood"], b.on["process-flood"] = fmt.Sprint(2*tryMemory), fmt.Sprint(tryProcesses+1)
 	b.listen("unix-socket", "unix", filepath.Join(b.dir, "socket"))
 	b.listen("abstract-socket", "unix", "@"+filepath.Base(b.dir))
 	b.listen("tcp", "tcp", "127.0.0.1:0")
@@ -192,7 +195,7 @@ func (b *bait) try(j *Jail, attempts []string) (Trial, error) {
 	defer r.Close()
 	p, err := j.Start(Command{
 		Path: b.self, Args: args, Dir: b.own, Stdout: w, Stderr: w,
-		Cell: Cell{Execute: []string{b.self}, Write: []string{b.own}, Tmp: b.own, Offline: j.on(Network)},
+		Cell: Cell{Execute: []string{b.self}, Write: []string{b.own}, Tmp: b.own, Offline: j.on(Network), Memory: tryMemory, Processes: tryProcesses},
 	})
 	w.Close()
 	if err != nil {

@@ -70,7 +70,9 @@ func attempts() map[string]func(on string) error {
 		"processes": func(most string) error {
 			return onNumber(most, func(n int) error { return limited(unix.RLIMIT_NPROC, uint64(n)) })
 		},
-		"memory": useMemory,
+		"memory":        useMemory,
+		"memory-flood":  floodMemory,
+		"process-flood": floodProcesses,
 		"descriptor": func(fd string) error {
 			return onNumber(fd, func(fd int) error { _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); return err })
 		},
@@ -220,6 +222,41 @@ func limited(resource int, most uint64) error {
 		return fmt.Errorf("limited to %d", l.Max)
 	}
 	return nil
+}
+
+// floodMemory has another process take so many bytes of memory.
+func floodMemory(bytes string) error {
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"memory", Attempts, "memory=" + bytes}, &syscall.ProcAttr{})
+	if err != nil {
+		return err
+	}
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(pid, &status, 0, nil); err != nil {
+		return err
+	}
+	if status.Signaled() {
+		return fmt.Errorf("it was ended by %v", status.Signal())
+	}
+	return nil
+}
+
+// floodProcesses starts so many processes.
+func floodProcesses(number string) error {
+	return onNumber(number, func(n int) (err error) {
+		var pids []int
+		for range n {
+			var pid int
+			if pid, err = syscall.ForkExec("/proc/self/exe", []string{"wait", Attempts, "wait"}, &syscall.ProcAttr{}); err != nil {
+				break
+			}
+			pids = append(pids, pid)
+		}
+		for _, pid := range pids {
+			_ = unix.Kill(pid, unix.SIGKILL)
+			_, _ = unix.Wait4(pid, nil, 0, nil)
+		}
+		return err
+	})
 }
 
 // useMemory takes so many bytes of memory. Whoever takes too much does not live to say so.

@@ -24,7 +24,7 @@ type Spec struct {
 	// Holds are files that are just kept open, such as a lock.
 	Holds int
 
-	// Try says that the jail is put up with no program in it. There are no other files then than the control socket.
+	// Try says that the jail is put up with no program in it.
 	Try bool
 
 	// First says that the supervisor is the first process of a pid namespace.
@@ -41,7 +41,7 @@ type Spec struct {
 
 	// What the program alone takes on, in this order.
 
-	// Tasks is the number of files into which its thread id is written, of cgroups of version 1.
+	// Tasks is the number of files by which its thread gets into cgroups: 0 is written into each.
 	Tasks int `json:",omitempty"`
 	// DropCapabilities leaves it no capabilities, and none to gain.
 	DropCapabilities bool `json:",omitempty"`

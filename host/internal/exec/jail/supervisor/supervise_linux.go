@@ -18,6 +18,9 @@ type supervisor struct {
 	control *os.File
 	events  *json.Encoder
 
+	// score is the supervisor's own oom_score_adj, open since before it was hidden; nil = it is as it was.
+	score *os.File
+
 	children *children
 	// killing is set once the whole tree is to go.
 	killing bool
@@ -44,6 +47,7 @@ func run() int {
 		_ = s.events.Encode(Event{Failure: failure})
 		return 1
 	}
+	s.spare()
 	_ = s.events.Encode(Event{Started: true})
 	if !s.Try {
 		s.attend()
@@ -99,7 +103,22 @@ func (s *supervisor) limit() error {
 	if s.Victim == 0 {
 		return nil
 	}
-	return os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(s.Victim)), 0)
+	score, err := os.OpenFile("/proc/self/oom_score_adj", os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	s.score = score
+	_, err = score.WriteString(strconv.Itoa(s.Victim))
+	return err
+}
+
+// spare makes the supervisor a less likely victim than the program, which has been started.
+func (s *supervisor) spare() {
+	if s.score != nil {
+		// Where it is not to be had, the supervisor is still the smaller one.
+		_, _ = s.score.WriteString("0")
+		_ = s.score.Close()
+	}
 }
 
 // loopbackUp lets programs talk to each other over 127.0.0.1.
