@@ -36,6 +36,10 @@ listen "unix:/run/provisor/provisor.sock" {
   anonymous = "platform"
 }
 
+# Where an operator's commands are taken (provisor plugin, reload and the like): a unix socket that only the daemon's user can open. Default:
+# beside the first socket above, here /run/provisor/provisor-admin.sock; "none" takes none.
+admin_socket = "/run/provisor/admin.sock"
+
 # A TCP port. Clients show a token, or a certificate that client_ca has signed. "optional" lets in those without one, if
 # they have a token; the default is "required".
 listen "0.0.0.0:7070" {
@@ -43,6 +47,18 @@ listen "0.0.0.0:7070" {
   tls_key             = "tls/server.key"
   client_ca           = "tls/clients.pem"
   client_certificates = "optional"
+}
+
+# What is around all engines. The daemon does not start where a layer is missing that is required; without this block it takes what the machine
+# offers. provisor doctor --config provisor.hcl says what that is, and how to get the rest.
+jail {
+  require = ["process-tree", "root", "landlock", "seccomp", "no-new-privs", "capabilities", "rlimits"]
+  # Layers that are left out.
+  disable = []
+  # Files and directories that engines may read and execute, beside the system's own.
+  expose = ["/etc/provisor/modules"]
+  # Requests whose programs get no network: init, parse, plan, apply, graph. Default: parse and graph.
+  offline = ["parse", "graph"]
 }
 
 # An engine. Without any, terraform or tofu on the PATH is taken, or an OpenTofu is built.
@@ -55,6 +71,11 @@ engine "stable" {
   pass_env = ["HTTPS_PROXY", "NO_PROXY"]
   # and what is set here.
   env = { TF_REGISTRY_CLIENT_TIMEOUT = "30" }
+  # More for this engine alone: what it requires, disables and exposes is added to the above, offline is in its place.
+  jail {
+    expose  = ["/opt/cloud-cli"]
+    offline = ["parse", "plan", "graph"]
+  }
 }
 
 # A tenant. Its sessions have directories, a cache and limits of their own, and see nothing of another tenant's.

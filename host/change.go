@@ -22,7 +22,7 @@ func (r *Runtime) Prepare(ctx context.Context, o Options) (*Change, error) {
 	if err := r.checkFixed(o); err != nil {
 		return nil, err
 	}
-	s, err := newSetup(o)
+	s, err := newSetup(o, r.jail)
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +48,8 @@ func (r *Runtime) checkFixed(o Options) error {
 		{"max_kept", old.MaxKept == o.MaxKept},
 		{"limits of plugins (memory_bytes, cpu_millis, response_bytes, console_bytes, open_programs, module_bytes, compile_millis, compile_bytes)",
 			sandboxLimits(old.limits()) == sandboxLimits(o.limits())},
-		{"jail require", slices.Equal(old.Jail.Require, o.Jail.Require)},
-		{"jail disable", slices.Equal(old.Jail.Disable, o.Jail.Disable)},
+		{"require in jail", slices.Equal(old.Jail.Require, o.Jail.Require)},
+		{"disable in jail", slices.Equal(old.Jail.Disable, o.Jail.Disable)},
 	} {
 		if !f.same {
 			errs = append(errs, fmt.Errorf("%s can't change while the daemon runs: restart it, or leave it as it is", f.setting))

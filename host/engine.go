@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/provisor/provisor/host/internal/engine"
+	"github.com/provisor/provisor/host/internal/exec/jail"
 )
 
 // engineProgram is the logical name under which plugins ask for the engine, whichever it is.
@@ -24,14 +25,31 @@ type EngineOptions struct {
 	Mirror string
 	// Env is what it gets of this process's environment: NAME lets the variable through, NAME=VALUE sets it.
 	Env []string
+	// Jail is what its jail has beside what Options.Jail says of all: more layers that are required or left out, more to be seen, and other
+	// requests without the network, unless Offline is nil.
+	Jail JailOptions
 }
 
 // engineSlot is a place for an engine, which is looked for when the first plugin asks for it: where there is none, one is built.
 type engineSlot struct {
+	// EngineOptions have in Jail all that holds for this engine.
 	EngineOptions
 	options engine.Options
+	jail    *jail.Jail
 	finding sync.Mutex
 	found   atomic.Pointer[engine.Engine]
+}
+
+// newEngineSlot makes a place in a jail that is made of the one for all.
+func newEngineSlot(o *Options, e EngineOptions, all *jail.Jail) (_ *engineSlot, err error) {
+	s := &engineSlot{EngineOptions: e, options: o.engineOptions(e)}
+	if s.Jail, err = o.Jail.of(e.Jail); err == nil {
+		s.jail, err = all.With(e.Jail.Require, e.Jail.Disable)
+	}
+	if err != nil && e.Name != "" {
+		err = fmt.Errorf("engine %q: %w", e.Name, err)
+	}
+	return s, err
 }
 
 func (s *engineSlot) find(ctx context.Context) (*engine.Engine, error) {
@@ -49,6 +67,14 @@ func (s *engineSlot) find(ctx context.Context) (*engine.Engine, error) {
 	}
 	s.found.Store(e)
 	return e, nil
+}
+
+// engines are the engines that there are, one at least.
+func (o *Options) engines() []EngineOptions {
+	if len(o.Engines) > 0 {
+		return o.Engines
+	}
+	return []EngineOptions{{Path: o.Engine, Mirror: o.Mirror, Env: o.EngineEnv}}
 }
 
 func (o *Options) engineOptions(e EngineOptions) engine.Options {

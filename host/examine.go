@@ -61,7 +61,17 @@ func Examine(ctx context.Context, o Options) (*Examination, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	trials, err := tryJail(o.Jail)
+	// That a layer is required and missing is said of the layer.
+	wanted := o.Jail.options()
+	wanted.Require = nil
+	j, err := jail.New(wanted)
+	if err != nil {
+		return nil, err
+	}
+	if with, err := j.With(o.Jail.Require, nil); with == nil {
+		return nil, err
+	}
+	trials, err := tryJail(j, o.Jail.Require)
 	if err != nil {
 		return nil, err
 	}
@@ -71,24 +81,15 @@ func Examine(ctx context.Context, o Options) (*Examination, error) {
 		}
 	}
 	e := &Examination{Jail: trials}
-	engines := o.Engines
-	if len(engines) == 0 {
-		engines = []EngineOptions{{Path: o.Engine, Mirror: o.Mirror, Env: o.EngineEnv}}
-	}
-	for _, options := range engines {
-		e.Findings = append(e.Findings, examineEngine(ctx, &o, options)...)
+	for _, options := range o.engines() {
+		e.Findings = append(e.Findings, examineEngine(ctx, &o, options, j)...)
 	}
 	e.Findings = append(e.Findings, examineCache(o.CacheDir), examineData(o))
 	return e, nil
 }
 
 // tryJail tries each layer.
-func tryJail(o JailOptions) ([]JailTrial, error) {
-	// That a layer is required and missing is said of the layer.
-	j, err := jail.New(o.options())
-	if j == nil {
-		return nil, err
-	}
+func tryJail(j *jail.Jail, required []JailLayer) ([]JailTrial, error) {
 	tried, err := j.Trial()
 	if err != nil {
 		return nil, err
@@ -96,19 +97,22 @@ func tryJail(o JailOptions) ([]JailTrial, error) {
 	var trials []JailTrial
 	for _, s := range j.Report() {
 		t := tried[s.Layer]
-		trials = append(trials, JailTrial{JailStatus: s, Required: slices.Contains(o.Require, s.Layer), Refused: t.Refused, Allowed: t.Allowed})
+		trials = append(trials, JailTrial{JailStatus: s, Required: slices.Contains(required, s.Layer), Refused: t.Refused, Allowed: t.Allowed})
 	}
 	return trials, nil
 }
 
-func examineEngine(ctx context.Context, o *Options, e EngineOptions) []Finding {
+func examineEngine(ctx context.Context, o *Options, e EngineOptions, j *jail.Jail) []Finding {
 	f := Finding{Name: "engine", State: FindingOK}
 	if e.Name != "" {
 		f.Name += " " + e.Name
 	}
-	slot := &engineSlot{EngineOptions: e, options: o.engineOptions(e)}
+	slot, err := newEngineSlot(o, e, j)
 	slot.options.NoBuild = true
-	found, err := slot.find(ctx)
+	var found *engine.Engine
+	if err == nil {
+		found, err = slot.find(ctx)
+	}
 	switch {
 	case errors.Is(err, engine.ErrBuild):
 		f.State, f.Text = FindingNote, fmt.Sprintf("neither terraform nor tofu is on the PATH, so the first daemon will %v", err)

@@ -153,7 +153,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	s, err := newSetup(o)
+	s, err := newSetup(o, r.jail)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -65,13 +66,28 @@ func (o *JailOptions) fill() error {
 	if o.Offline == nil {
 		o.Offline = DefaultOffline()
 	}
-	known := []string{session.Init.String(), session.Parse.String(), session.Plan.String(), session.Apply.String(), session.Graph.String()}
+	var known []string
+	for _, kind := range session.Requests() {
+		known = append(known, kind.String())
+	}
 	for _, name := range o.Offline {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("jail: there is no request %q to deny the network to; there are: %s", name, strings.Join(known, ", "))
 		}
 	}
 	return nil
+}
+
+// of are the options for an engine that has some of its own: what these require, disable and expose holds for it as well.
+func (o JailOptions) of(e JailOptions) (JailOptions, error) {
+	if e.NoNamespaces {
+		return o, errors.New("jail: namespaces are switched off for all engines, or for none")
+	}
+	if e.Offline == nil {
+		e.Offline = o.Offline
+	}
+	e.Require, e.Disable, e.Expose = slices.Concat(o.Require, e.Require), slices.Concat(o.Disable, e.Disable), slices.Concat(o.Expose, e.Expose)
+	return e, e.fill()
 }
 
 // options are those that decide what can be enforced.
@@ -98,17 +114,17 @@ func newJail(o Options) (*jail.Jail, error) {
 	return j, nil
 }
 
-// programJail is the jail for programs, or nil where nothing is enforced.
-func (r *Runtime) programJail() *jail.Jail {
-	if r.jail.Active() {
-		return r.jail
+// programJail is the jail for the session's programs, or nil where nothing is enforced.
+func (u use) programJail() *jail.Jail {
+	if j := u.profile.engine.jail; j.Active() {
+		return j
 	}
 	return nil
 }
 
 // cell is what a program of the session may reach of the host.
 func (u use) cell(d *directory, c session.Command) jail.Cell {
-	options := u.options.Jail
+	options := u.profile.engine.Jail
 	cell := jail.Cell{
 		Execute: slices.Concat(d.reach.Execute, options.Expose),
 		Read:    append([]string{d.engine.CLIConfig}, d.reach.Read...),

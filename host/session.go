@@ -192,7 +192,7 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	}
 	p, err := exec.Start(exec.Program{
 		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
-		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.runtime.programJail(), Cell: u.cell(dir, c), Holds: []*os.File{held},
+		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.programJail(), Cell: u.cell(dir, c), Holds: []*os.File{held},
 		LimitHit: func(err error) { dir.hit.Store(&err) },
 	})
 	if err != nil {

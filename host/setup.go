@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/tenant"
 )
 
@@ -23,16 +24,17 @@ type setup struct {
 	profiles map[tenant.Tenant]*profile
 }
 
-// newSetup gets ready what the options say, but for engines: those are looked for when a plugin asks for one.
-func newSetup(o Options) (*setup, error) {
+// newSetup gets ready what the options say, in that jail, but for engines: those are looked for when a plugin asks for one.
+func newSetup(o Options, j *jail.Jail) (*setup, error) {
 	s := &setup{options: o, engines: make(map[string]*engineSlot), profiles: make(map[tenant.Tenant]*profile)}
-	engines := o.Engines
-	if len(engines) == 0 {
-		engines = []EngineOptions{{Path: o.Engine, Mirror: o.Mirror, Env: o.EngineEnv}}
-	}
+	engines := o.engines()
 	s.first = engines[0].Name
 	for _, e := range engines {
-		s.engines[e.Name] = &engineSlot{EngineOptions: e, options: o.engineOptions(e)}
+		slot, err := newEngineSlot(&o, e, j)
+		if err != nil {
+			return nil, err
+		}
+		s.engines[e.Name] = slot
 	}
 	// The tenants that there are may be known, and what is wrong with one is to be found out now.
 	for _, t := range slices.SortedFunc(maps.Keys(o.Tenants), func(a, b tenant.Tenant) int { return cmp.Compare(a.Name(), b.Name()) }) {

@@ -68,6 +68,10 @@ func serveConfig(c *cli.Context, signals *signals) (err error) {
 	if err != nil {
 		return usagef("%w", err)
 	}
+	socket, err := configuredAdminSocket(c, read)
+	if err != nil {
+		return err
+	}
 	options := configuredOptions(c)
 	if read.DataDir != "" {
 		options.DataDir = read.DataDir
@@ -80,7 +84,7 @@ func serveConfig(c *cli.Context, signals *signals) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	stopAdmin, err := serveAdmin(c, d.Log(), d.Runtime(), func(s *admin.Server) { handleReload(s, d) })
+	stopAdmin, err := serveAdmin(socket, d.Log(), d.Runtime(), func(s *admin.Server) { handleReload(s, d) })
 	if err != nil {
 		return err
 	}
@@ -108,17 +112,22 @@ var besideConfig = []string{"config", "help", "plugin-dir", "grant", "admin-sock
 func onlyConfig(c *cli.Context) error {
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
-		if slices.Contains(besideConfig, name) || !c.IsSet(name) {
+		if slices.Contains(besideConfig, name) || !c.IsSet(name) || fromEnvironment(c, f) {
 			continue
-		}
-		if e, ok := f.(cli.DocGenerationFlag); ok && len(e.GetEnvVars()) > 0 {
-			if value, set := os.LookupEnv(e.GetEnvVars()[0]); set && value == c.String(name) {
-				continue
-			}
 		}
 		return usagef("--%s can't be given beside --config: say it in %s", name, c.String("config"))
 	}
 	return nil
+}
+
+// fromEnvironment says whether the environment has set the flag.
+func fromEnvironment(c *cli.Context, f cli.Flag) bool {
+	e, ok := f.(cli.DocGenerationFlag)
+	if !ok || len(e.GetEnvVars()) == 0 {
+		return false
+	}
+	value, set := os.LookupEnv(e.GetEnvVars()[0])
+	return set && value == c.String(f.Names()[0])
 }
 
 // handleReload has the daemon reload its configuration when an operator asks for that.

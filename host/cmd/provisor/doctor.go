@@ -69,7 +69,7 @@ func doctor(c *cli.Context) error {
 	if c.Args().Present() {
 		return usagef("doctor takes no arguments, got %q", c.Args().First())
 	}
-	options, err := doctorOptions(c)
+	options, socket, err := doctorOptions(c)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func doctor(c *cli.Context) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	d := diagnose(found, examineDaemon(c.Context, c.String("admin-socket"), found.Jail))
+	d := diagnose(found, examineDaemon(c.Context, socket.path, found.Jail))
 	if c.Bool("json") {
 		err = printJSON(os.Stdout, d)
 	} else {
@@ -89,19 +89,21 @@ func doctor(c *cli.Context) error {
 	return err
 }
 
-// doctorOptions are those of the daemon that is looked out for.
-func doctorOptions(c *cli.Context) (host.Options, error) {
+// doctorOptions are those of the daemon that is looked out for, and where it takes commands.
+func doctorOptions(c *cli.Context) (host.Options, adminSocket, error) {
 	if !c.IsSet("config") {
-		return runtimeOptions(c), nil
+		socket, err := flagAdminSocket(c)
+		return runtimeOptions(c), socket, err
 	}
 	if err := onlyConfig(c); err != nil {
-		return host.Options{}, err
+		return host.Options{}, adminSocket{}, err
 	}
 	read, err := config.Load(c.String("config"))
 	if err != nil {
-		return host.Options{}, usagef("%w", err)
+		return host.Options{}, adminSocket{}, usagef("%w", err)
 	}
-	return daemon.RuntimeOptions(configuredOptions(c), read), nil
+	socket, err := configuredAdminSocket(c, read)
+	return daemon.RuntimeOptions(configuredOptions(c), read), socket, err
 }
 
 func diagnose(found *host.Examination, more ...host.Finding) diagnosis {
@@ -126,6 +128,10 @@ const askTimeout = 5 * time.Second
 // examineDaemon asks the daemon that is running, if one is, what it enforces: it may be another user's, or have other settings.
 func examineDaemon(ctx context.Context, socket string, here []host.JailTrial) host.Finding {
 	f := host.Finding{Name: "daemon", State: host.FindingNote}
+	if socket == config.NoAdminSocket {
+		f.Text = "none takes an operator's commands, so none can be asked"
+		return f
+	}
 	client, err := admin.Dial(socket)
 	if err != nil {
 		f.State, f.Text = host.FindingProblem, err.Error()

@@ -152,14 +152,33 @@ func TestRequiredAndMissing(t *testing.T) {
 	if want := "sysctl -w user.max_user_namespaces=15000 (it is 0)"; !strings.Contains(fix, want) {
 		t.Errorf("the advice is %q, want %q in it", fix, want)
 	}
+	check := func(said string, code int) {
+		t.Helper()
+		if want := "layer root is required, but missing: "; code != 1 || !strings.Contains(said, want) || !strings.Contains(said, fix) {
+			t.Errorf("exit code %d: %s; want %q and the doctor's advice", code, said, want)
+		}
+	}
 	m.doctor(1, "--jail-require", "landlock", "--jail-require", "root")
 	out, _, code := m.run("doctor", "--jail-require", "root")
 	if !strings.Contains(out, "required; ") || !strings.Contains(out, "a daemon can't work here for: layer root") || code != 1 {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 	_, said, code := m.run("serve", "--jail-require", "landlock", "--jail-require", "root")
-	if want := "layer root is required, but missing: "; code != 1 || !strings.Contains(said, want) || !strings.Contains(said, fix) || strings.Contains(said, "landlock") {
-		t.Errorf("exit code %d: %s; want %q and the doctor's advice", code, said, want)
+	check(said, code)
+	if strings.Contains(said, "landlock") {
+		t.Errorf("landlock is there: %s", said)
+	}
+	for name, source := range map[string]string{
+		"all.hcl": "jail {\n  require = [\"root\", \"landlock\"]\n}\n",
+		"own.hcl": "engine \"mine\" {\n  jail {\n    require = [\"root\"]\n  }\n}\n",
+	} {
+		file := filepath.Join(m.dir, name)
+		if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m.doctor(1, "--config", file)
+		_, said, code := m.run("serve", "--config", file)
+		check(said, code)
 	}
 	if _, err := os.Stat(filepath.Join(m.dir, "provisor", "provisor.sock")); err == nil {
 		t.Error("it has listened")

@@ -81,6 +81,10 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	if err != nil {
 		return err
 	}
+	socket, err := flagAdminSocket(c, c.String("listen"))
+	if err != nil {
+		return err
+	}
 	runtime, err := host.New(signals.context, options)
 	if err != nil {
 		return err
@@ -90,7 +94,7 @@ func serve(c *cli.Context, signals *signals) (err error) {
 			err = closeErr
 		}
 	}()
-	stopAdmin, err := serveAdmin(c, log, runtime)
+	stopAdmin, err := serveAdmin(socket, log, runtime)
 	if err != nil {
 		return err
 	}

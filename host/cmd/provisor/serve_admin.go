@@ -11,6 +11,7 @@ import (
 	"github.com/provisor/provisor/host/internal/admin"
 	"github.com/provisor/provisor/host/internal/admin/plugins"
 	"github.com/provisor/provisor/host/internal/admin/status"
+	"github.com/provisor/provisor/host/internal/config"
 	"github.com/provisor/provisor/host/internal/server/endpoint"
 )
 
@@ -47,30 +48,62 @@ func withInstalled(c *cli.Context, o *host.Options) (err error) {
 	return nil
 }
 
-// serveAdmin serves the runtime's plugins on the admin socket until stop is called. Where the socket was not named and another daemon has
-// it, there is none.
-func serveAdmin(c *cli.Context, log *slog.Logger, runtime *host.Runtime, more ...func(*admin.Server)) (stop func() error, err error) {
-	none := func() error { return nil }
-	socket, named := c.String("admin-socket"), c.IsSet("admin-socket")
-	switch {
-	case socket == "none":
-		return none, nil
-	case !named:
-		e, err := endpoint.Parse(c.String("listen"))
-		if err == nil {
-			socket, err = e.AdminSocket()
-		}
+// adminSocket is where an operator's commands are taken.
+type adminSocket struct {
+	// path is the socket's, or config.NoAdminSocket.
+	path string
+	// named: it was asked for. Where it was not and another daemon has it, commands are not taken.
+	named bool
+}
+
+// flagAdminSocket is the one that the flags name, or that beside the first of the addresses that is a unix socket.
+func flagAdminSocket(c *cli.Context, addresses ...string) (adminSocket, error) {
+	if c.IsSet("admin-socket") {
+		return adminSocket{c.String("admin-socket"), true}, nil
+	}
+	for _, address := range append(addresses, "") {
+		e, err := endpoint.Parse(address)
 		if err != nil {
-			return none, usagef("%w", err)
+			return adminSocket{}, usagef("%w", err)
+		}
+		if e.Network == "unix" {
+			path, err := e.AdminSocket()
+			return adminSocket{path: path}, err
 		}
 	}
-	s, err := admin.Listen(socket, log)
-	if errors.Is(err, endpoint.ErrInUse) && !named {
+	panic("the last address is a socket")
+}
+
+// configuredAdminSocket is the one that the configuration names, or else the flags.
+func configuredAdminSocket(c *cli.Context, read *config.Config) (adminSocket, error) {
+	if read.AdminSocket != "" {
+		for _, f := range c.Command.Flags {
+			if f.Names()[0] == "admin-socket" && c.IsSet("admin-socket") && !fromEnvironment(c, f) && c.String("admin-socket") != read.AdminSocket {
+				return adminSocket{}, usagef("--admin-socket %s: %s says that it is %s", c.String("admin-socket"), read.File, read.AdminSocket)
+			}
+		}
+		return adminSocket{read.AdminSocket, true}, nil
+	}
+	var addresses []string
+	for _, l := range read.Listeners {
+		addresses = append(addresses, l.Address)
+	}
+	return flagAdminSocket(c, addresses...)
+}
+
+// serveAdmin serves the runtime's plugins on the admin socket until stop is called.
+func serveAdmin(socket adminSocket, log *slog.Logger, runtime *host.Runtime, more ...func(*admin.Server)) (stop func() error, err error) {
+	none := func() error { return nil }
+	if socket.path == config.NoAdminSocket {
+		return none, nil
+	}
+	s, err := admin.Listen(socket.path, log)
+	if errors.Is(err, endpoint.ErrInUse) && !socket.named {
 		log.Warn("this daemon takes no operator's commands: name a socket for that with --admin-socket", "error", err)
 		return none, nil
 	}
 	if err != nil {
-		return none, usagef("--admin-socket: %w", err)
+		return none, usagef("the admin socket: %w", err)
 	}
 	plugins.Handle(s, runtime.Plugins())
 	status.Handle(s, version(), runtime.Jail())
@@ -80,7 +113,7 @@ func serveAdmin(c *cli.Context, log *slog.Logger, runtime *host.Runtime, more ..
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
-	log.Info("taking an operator's commands", "socket", socket)
+	log.Info("taking an operator's commands", "socket", socket.path)
 	return func() error {
 		cancel()
 		return <-done

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
 )
@@ -28,6 +29,11 @@ type Config struct {
 	Keepalive time.Duration
 	// MinFree, Ballast, MaxKept and ProviderCache are those of host.Options, in bytes.
 	MinFree, Ballast, MaxKept, ProviderCache int64
+
+	// AdminSocket is where an operator's commands are taken: a path, or NoAdminSocket; empty = beside the first socket.
+	AdminSocket string
+	// Jail is what is around all engines.
+	Jail Jail
 
 	Listeners []Listener
 	Engines   []Engine
@@ -58,6 +64,21 @@ type Engine struct {
 	Mirror        string
 	// Env is what it gets of this process's environment, NAME, or what is set there, NAME=VALUE.
 	Env []string
+	// Jail is what is around this engine beside that.
+	Jail Jail
+}
+
+// NoAdminSocket in the place of a path: an operator's commands are not taken.
+const NoAdminSocket = "none"
+
+// Jail says what the sandbox around engines is made of.
+type Jail struct {
+	// Require are layers without which nothing runs, Disable are left out.
+	Require, Disable []jail.Layer
+	// Expose are paths that engines may read and execute.
+	Expose []string
+	// Offline are the names of requests whose programs get no network; nil = nothing is said about that.
+	Offline []string
 }
 
 // Tenant is on whose behalf sessions run.

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
 )
@@ -35,7 +36,8 @@ func (fakeFiles) isFile(path string) error {
 	}
 	return nil
 }
-func (f fakeFiles) isDir(path string) error { return f.isFile(path) }
+func (f fakeFiles) isDir(path string) error  { return f.isFile(path) }
+func (f fakeFiles) exists(path string) error { return f.isFile(path) }
 func (f fakeFiles) tokens(path string, owner tenant.Tenant) ([]access.Credential, error) {
 	h := access.Hash(sha256.Sum256([]byte(path)))
 	if strings.Contains(path, "others") {
@@ -83,6 +85,14 @@ min_free = "1GiB"
 ballast  = 0
 max_kept = 1048576
 provider_cache = "2GiB"
+admin_socket   = "run/admin"
+
+jail {
+  require = ["landlock", "seccomp"]
+  disable = ["ipc"]
+  expose  = ["tools", "/opt/tools"]
+  offline = ["graph"]
+}
 
 listen "unix:run/socket" {
   anonymous = "local"
@@ -103,6 +113,10 @@ engine "stable" {
 }
 engine "tofu" {
   path = "tofu"
+  jail {
+    require = ["root"]
+    offline = []
+  }
 }
 
 tenant "local" {}
@@ -150,13 +164,18 @@ audit {
 		File: "/etc/provisor/provisor.hcl", DataDir: "/var/lib/provisor", CacheDir: "/etc/provisor/cache",
 		Concurrency: 4, DrainTimeout: 2 * time.Minute, Keepalive: 20 * time.Second,
 		MaxMessage: 32 << 20, MaxStreams: 500, MaxStreamsPerConnection: 50, MinFree: 1 << 30, Ballast: -1, MaxKept: 1 << 20, ProviderCache: 2 << 30,
+		AdminSocket: "/etc/provisor/run/admin",
+		Jail: Jail{
+			Require: []jail.Layer{jail.Landlock, jail.Seccomp}, Disable: []jail.Layer{jail.IPC}, Expose: []string{"/etc/provisor/tools", "/opt/tools"},
+			Offline: []string{"graph"},
+		},
 		Listeners: []Listener{
 			{Address: "unix:/etc/provisor/run/socket", Anonymous: local},
 			{Address: "0.0.0.0:7070", TLSCert: "/etc/provisor/tls/cert.pem", TLSKey: "/tls/key.pem", ClientCA: "/etc/provisor/tls/ca.pem", CertificateOptional: true},
 		},
 		Engines: []Engine{
 			{Name: "stable", Path: "/opt/terraform", Version: "1.11.4", Mirror: "/etc/provisor/mirror", Env: []string{"HTTPS_PROXY", "A=", "B=2=3"}},
-			{Name: "tofu", Path: "tofu"},
+			{Name: "tofu", Path: "tofu", Jail: Jail{Require: []jail.Layer{jail.Root}, Offline: []string{}}},
 		},
 		Tenants: []Tenant{
 			{Tenant: local, Limits: Limits{Limits: &guestpb.Limits{}}},
@@ -241,6 +260,15 @@ func TestProblems(t *testing.T) {
 		"a key that does not fit":        {good + "listen \":1\" {\n  tls_cert = \"c\"\n  tls_key = \"wrong\"\n}\n", []string{`4:1: listen ":1": the key does not fit`}},
 		"a certificate that is missing":  {good + "listen \":1\" {\n  tls_cert = \"missing\"\n  tls_key = \"k\"\n}\n", []string{`5:14: tls_cert: stat /etc/missing`}},
 		"certificates that nobody wants": {good + "listen \":1\" {\n  client_certificates = \"required\"\n}\n", []string{`4:1: listen ":1": client_certificates needs client_ca`}},
+		"a layer that is none":           {good + "jail {\n  require = [\"landlok\"]\n  disable = [\"x\"]\n}\n", []string{`5:13: require: there is no layer "landlok": did you mean "landlock"?`, `6:13: disable: there is no layer "x": there are process-tree`}},
+		"a layer that is wanted and not": {good + "jail {\n  require = [\"ipc\"]\n  disable = [\"ipc\"]\n}\n", []string{`6:13: layer "ipc" is both required and disabled`}},
+		"an engine against all":          {good + "jail {\n  require = [\"ipc\"]\n  disable = [\"root\"]\n}\nengine \"x\" {\n  jail {\n    disable = [\"ipc\"]\n    require = [\"root\"]\n  }\n}\n", []string{`10:15: engine "x" disables layer "ipc"`, `11:15: engine "x" requires layer "root"`}},
+		"what is exposed":                {good + "jail {\n  expose = [\"/\", \"missing\", \"\"]\n}\n", []string{`5:12: expose has "/": want files and directories, not the root`, `5:12: expose: stat /etc/missing`, `5:12: expose has "": want files`}},
+		"a request that is none":         {good + "jail {\n  offline = [\"prase\"]\n}\n", []string{`5:13: offline: there is no request "prase": did you mean "parse"?`}},
+		"a key of the jail":              {good + "jail {\n  requires = []\n}\n", []string{`5:3: unknown key "requires" in jail: did you mean "require"?`}},
+		"two jails":                      {good + "jail {}\njail {}\n", []string{`5:1: Only one jail block is allowed`}},
+		"an admin address":               {good + "admin_socket = \"localhost:80\"\n", []string{`4:16: admin_socket is "localhost:80": want the path of a unix socket, or "none"`}},
+		"an admin socket for sessions":   {good + "admin_socket = \"s\"\nlisten \"unix:/etc/s\" {}\n", []string{`4:16: admin_socket: sessions are served at /etc/s`}},
 		"too deep":                       {"data_dir = " + strings.Repeat("(", 200), []string{`1:112: this is nested too deeply`}},
 		"too many operators":             {"data_dir = " + strings.Repeat("!", 2000), []string{`this is nested too deeply`}},
 		"everything at once": {"concurency = 2\nlog {\n  level = \"x\"\n}\ntenant \"a\" {\n  weight = 0\n  queue = -1\n}\nlisten \"x\" {}\n",
@@ -326,6 +354,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("listen \"unix:/s\" {\n  anonymous = \"default\"\n}\n")
 	f.Add("tenant \"a\" {\n  token_sha256 = [\"" + secretHash + "\"]\n  limits {\n    files = 7\n  }\n}\n")
 	f.Add("engine \"e\" {\n  env = { A = \"b\" }\n}\nlog {\n level = \"debug\"\n}")
+	f.Add("admin_socket = \"s\"\njail {\n  require = [\"landlock\"]\n  expose = [\"/opt\"]\n  offline = []\n}")
 	f.Add("limits = {}\nlisten {\n}\ntenant \"x\" \"y\" {}")
 	f.Fuzz(func(t *testing.T, source string) {
 		c, problems := parse([]byte(source), "/etc/p.hcl", fakeFiles{})

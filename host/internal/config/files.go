@@ -15,6 +15,7 @@ import (
 type files interface {
 	isFile(path string) error
 	isDir(path string) error
+	exists(path string) error
 	tokens(path string, owner tenant.Tenant) ([]access.Credential, error)
 	// checkTLS says whether the key belongs to the certificate, and the client CA, if there is one, is one.
 	checkTLS(cert, key, clientCA string) error
@@ -43,6 +44,11 @@ func (disk) isDir(path string) error {
 		return fmt.Errorf("%s is not a directory", path)
 	}
 	return nil
+}
+
+func (disk) exists(path string) error {
+	_, err := os.Stat(path)
+	return err
 }
 
 func (d disk) tokens(path string, owner tenant.Tenant) ([]access.Credential, error) {

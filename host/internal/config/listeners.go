@@ -89,6 +89,28 @@ func (r *reader) checkListener(s listenShape, l Listener, e endpoint.Endpoint) {
 	}
 }
 
+// adminSocket is read when the listeners are known.
+func (r *reader) adminSocket(f *fileShape) {
+	if f.AdminSocket == nil {
+		return
+	}
+	if *f.AdminSocket == NoAdminSocket {
+		r.config.AdminSocket = NoAdminSocket
+		return
+	}
+	path := strings.TrimPrefix(*f.AdminSocket, "unix:")
+	if e, err := endpoint.Parse(*f.AdminSocket); path == "" || err == nil && e.Network != "unix" {
+		r.problem(f.Body, "admin_socket", "admin_socket is %q: want the path of a unix socket, or %q", *f.AdminSocket, NoAdminSocket)
+		return
+	}
+	r.config.AdminSocket = r.path(&path)
+	for _, l := range r.config.Listeners {
+		if e, err := endpoint.Parse(l.Address); err == nil && e.Network == "unix" && e.Address == r.config.AdminSocket {
+			r.problem(f.Body, "admin_socket", "admin_socket: sessions are served at %s: give an operator's commands another path", e.Address)
+		}
+	}
+}
+
 func (r *reader) engines(shapes []engineShape) {
 	seen := make(map[string]hcl.Range)
 	for _, s := range shapes {
@@ -97,8 +119,9 @@ func (r *reader) engines(shapes []engineShape) {
 		}
 		e := Engine{
 			Name: s.Name, Path: deref(s.Path), Version: deref(s.Version), Mirror: r.path(s.Mirror),
-			Env: r.environment(s.Body, s.Env, s.PassEnv),
+			Env: r.environment(s.Body, s.Env, s.PassEnv), Jail: r.jail(s.Jail),
 		}
+		r.checkEngineJail(e, s.Jail)
 		if strings.ContainsRune(e.Path, '/') {
 			// A name alone is looked for on the PATH.
 			e.Path = r.file(s.Body, "path", s.Path)

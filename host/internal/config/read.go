@@ -42,6 +42,7 @@ func (r *reader) read(f *fileShape) {
 	c.MaxKept = r.size(f.Body, "max_kept", f.MaxKept, 0, math.MaxInt64)
 	c.ProviderCache = r.size(f.Body, "provider_cache", f.ProviderCache, 0, math.MaxInt64)
 	c.Limits = r.limits(f.Limits, false)
+	c.Jail = r.jail(f.Jail)
 	r.log(f.Log)
 	if f.Audit != nil {
 		c.AuditFile = r.path(&f.Audit.File)
@@ -49,6 +50,7 @@ func (r *reader) read(f *fileShape) {
 	r.engines(f.Engine)
 	r.readTenants(f.Tenant)
 	r.listeners(f.Listen)
+	r.adminSocket(f)
 }
 
 // problem notes what is wrong with an attribute of a body.

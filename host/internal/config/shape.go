@@ -21,10 +21,13 @@ type fileShape struct {
 
 	ProviderCache *string `hcl:"provider_cache"`
 
+	AdminSocket *string `hcl:"admin_socket"`
+
 	Listen []listenShape `hcl:"listen,block"`
 	Engine []engineShape `hcl:"engine,block"`
 	Tenant []tenantShape `hcl:"tenant,block"`
 	Limits *limitsShape  `hcl:"limits,block"`
+	Jail   *jailShape    `hcl:"jail,block"`
 	Log    *logShape     `hcl:"log,block"`
 	Audit  *auditShape   `hcl:"audit,block"`
 
@@ -50,6 +53,7 @@ type engineShape struct {
 	Mirror  *string            `hcl:"mirror"`
 	Env     *map[string]string `hcl:"env"`
 	PassEnv *[]string          `hcl:"pass_env"`
+	Jail    *jailShape         `hcl:"jail,block"`
 	Body    hcl.Body           `hcl:",body"`
 	At      hcl.Range          `hcl:",def_range"`
 }
@@ -70,6 +74,14 @@ type tenantShape struct {
 	Limits              *limitsShape       `hcl:"limits,block"`
 	Body                hcl.Body           `hcl:",body"`
 	At                  hcl.Range          `hcl:",def_range"`
+}
+
+type jailShape struct {
+	Require *[]string `hcl:"require"`
+	Disable *[]string `hcl:"disable"`
+	Expose  *[]string `hcl:"expose"`
+	Offline *[]string `hcl:"offline"`
+	Body    hcl.Body  `hcl:",body"`
 }
 
 // limitsShape has the limits by their names; see limitNames.

@@ -130,6 +130,9 @@ func (d *Daemon) reload(ctx context.Context) error {
 	if c.Log.Format != d.config.Log.Format {
 		return errors.New("the log's format can't change while the daemon runs: restart it, or leave it as it is")
 	}
+	if c.AdminSocket != d.config.AdminSocket {
+		return errors.New("admin_socket can't change while the daemon runs: restart it, or leave it as it is")
+	}
 	listening, err := d.serverOptions(c)
 	if err != nil {
 		return err
@@ -196,8 +199,11 @@ func RuntimeOptions(o host.Options, c *config.Config) host.Options {
 	set(&o.ExitTimeout, c.Limits.ExitTimeout)
 	set(&o.GracePeriod, c.Limits.GracePeriod)
 	o.Limits = c.Limits.Limits
+	o.Jail = jailOptions(c.Jail)
 	for _, e := range c.Engines {
-		o.Engines = append(o.Engines, host.EngineOptions(e))
+		o.Engines = append(o.Engines, host.EngineOptions{
+			Name: e.Name, Path: e.Path, Version: e.Version, Mirror: e.Mirror, Env: e.Env, Jail: jailOptions(e.Jail),
+		})
 	}
 	if len(c.Tenants) > 0 {
 		o.Tenants = make(map[host.Tenant]host.TenantOptions)
@@ -209,6 +215,10 @@ func RuntimeOptions(o host.Options, c *config.Config) host.Options {
 		}
 	}
 	return o
+}
+
+func jailOptions(j config.Jail) host.JailOptions {
+	return host.JailOptions{Require: j.Require, Disable: j.Disable, Expose: j.Expose, Offline: j.Offline}
 }
 
 // set sets what the configuration does not leave out.

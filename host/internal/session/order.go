@@ -27,6 +27,9 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", int32(k))
 }
 
+// Requests are the kinds that a plugin works on, and may run programs for.
+func Requests() []Kind { return []Kind{Init, Parse, Plan, Apply, Graph} }
+
 // state is what a session remembers of the requests before. Whether one runs just now is no part of it.
 type state int
 

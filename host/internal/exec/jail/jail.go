@@ -5,6 +5,7 @@ package jail
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -28,24 +29,56 @@ type Jail struct {
 	system   // what is particular to the operating system
 }
 
-// New finds out, by trying it, what this machine enforces.
+// New finds out, by trying it, what this machine enforces. Where a required layer is missing, the jail is returned with the error: it can say
+// what there is.
 func New(o Options) (*Jail, error) {
-	for _, l := range slices.Concat(o.Require, o.Disable) {
-		if !slices.Contains(Layers(), l) {
-			return nil, fmt.Errorf("jail: there is no layer %q; there are: %s", l, join(Layers()))
-		}
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	j := &Jail{options: o, statuses: map[Layer]Status{}}
 	for _, l := range o.Disable {
-		if slices.Contains(o.Require, l) {
-			return nil, fmt.Errorf("jail: layer %s is both required and disabled", l)
-		}
 		j.statuses[l] = Status{State: Disabled}
 	}
 	if err := j.probe(); err != nil {
 		return nil, err
 	}
 	return j, j.check()
+}
+
+// With is this jail with more layers that are required, and more that are left out.
+func (j *Jail) With(require, disable []Layer) (*Jail, error) {
+	o := j.options
+	o.Require, o.Disable = slices.Concat(o.Require, require), slices.Concat(o.Disable, disable)
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	with := j.without(disable)
+	with.options = o
+	return with, with.check()
+}
+
+// check says what is wrong with the options.
+func (o Options) check() error {
+	for _, l := range slices.Concat(o.Require, o.Disable) {
+		if !slices.Contains(Layers(), l) {
+			return fmt.Errorf("jail: there is no layer %q; there are: %s", l, join(Layers()))
+		}
+	}
+	for _, l := range o.Disable {
+		if slices.Contains(o.Require, l) {
+			return fmt.Errorf("jail: layer %s is both required and disabled", l)
+		}
+	}
+	return nil
+}
+
+// without is this jail without some layers.
+func (j *Jail) without(layers []Layer) *Jail {
+	without := &Jail{options: j.options, statuses: maps.Clone(j.statuses), system: j.system.without(layers)}
+	for _, l := range layers {
+		without.statuses[l] = Status{State: Disabled}
+	}
+	return without
 }
 
 // check says which required layers are missing.

@@ -2,6 +2,7 @@ package jail
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"syscall"
 
@@ -23,6 +24,15 @@ type system struct {
 	cgroups *cgroup.Place
 	// filter and offline are seccomp filters.
 	filter, offline []byte
+}
+
+// without is the same without some layers.
+func (s system) without(layers []Layer) system {
+	s.works = maps.Clone(s.works)
+	for _, l := range layers {
+		delete(s.works, l)
+	}
+	return s
 }
 
 // namespaces are the kinds of namespaces that layers stand on.

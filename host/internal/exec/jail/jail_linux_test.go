@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,6 +132,40 @@ func TestRequire(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v is accepted", o)
 		}
+	}
+}
+
+// A jail made of another has what that has, but for what it leaves out.
+func TestWith(t *testing.T) {
+	all := newJail(t, Options{Require: []Layer{NoNewPrivileges}})
+	with, err := all.With([]Layer{Seccomp}, []Layer{Landlock})
+	if err != nil {
+		t.Skip("there is no seccomp here: ", err)
+	}
+	o := newOutside(t)
+	refused := o.try(t, with)
+	for _, s := range with.Report() {
+		before := all.statuses[s.Layer]
+		before.Layer = s.Layer
+		if s.Layer == Landlock && s.State != Disabled || s.Layer != Landlock && s != before {
+			t.Errorf("got %+v, before it was %+v", s, before)
+		}
+	}
+	if !slices.Contains(refused, "ptrace") || all.on(Landlock) && !slices.Contains(o.try(t, all), "abstract-socket") || slices.Contains(refused, "abstract-socket") {
+		t.Errorf("refused is %v", refused)
+	}
+	for want, layers := range map[string][2][]Layer{
+		`no layer "moat"`: {{"moat"}, nil},
+		"layer no-new-privs is both required and disabled": {nil, {NoNewPrivileges}},
+		"layer ipc is both": {{IPC}, {IPC}},
+	} {
+		if _, err := all.With(layers[0], layers[1]); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	without := newJail(t, Options{NoNamespaces: true})
+	if _, err := without.With([]Layer{IPC}, nil); err == nil || !strings.Contains(err.Error(), "layer ipc is required, but missing") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -89,12 +89,7 @@ func (j *Jail) attempts(layers ...Layer) []string {
 
 // alone is this jail with those layers and no others.
 func (j *Jail) alone(layers ...Layer) *Jail {
-	alone := &Jail{options: j.options, statuses: map[Layer]Status{}, system: j.system}
-	alone.works = map[Layer]bool{}
-	for _, l := range layers {
-		alone.statuses[l], alone.works[l] = j.statuses[l], j.works[l]
-	}
-	return alone
+	return j.without(slices.DeleteFunc(Layers(), func(l Layer) bool { return slices.Contains(layers, l) }))
 }
 
 // bait is what a program must not reach, and the program that tries.
