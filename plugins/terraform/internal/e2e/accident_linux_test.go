@@ -19,6 +19,9 @@ import (
 // accidents is how often the daemon is killed; of the other accidents there is a share. A soak takes 100.
 var accidents = flag.Int("accidents", 6, "kill the daemon so often in an apply")
 
+// accidentEngine is the engine that accidents happen to.
+var accidentEngine = flag.String("accident-engine", "terraform", "the engine that accidents happen to: terraform or tofu")
+
 // applyTime is about how long an apply of the witness's template takes, with so many milliseconds for each resource.
 const (
 	millis    = 60

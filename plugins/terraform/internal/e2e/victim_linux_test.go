@@ -131,6 +131,7 @@ type victim struct {
 	data    string
 	socket  string
 	args    []string
+	env     []string
 	command *exec.Cmd
 	ended   chan error
 	log     string // the file with the log of the daemon since its latest start
@@ -143,20 +144,21 @@ func newVictim(t *testing.T, data string, args ...string) *victim {
 	if testing.Short() {
 		t.Skip("real engines take longer")
 	}
-	terraform, err := exec.LookPath("terraform")
-	if err != nil {
-		t.Skip("terraform is not on the PATH")
-	}
 	if room.once.Do(room.make); room.err != nil {
 		t.Fatal(room.err)
+	}
+	engine := &daemon{engine: *accidentEngine}
+	engineArgs, env := engine.engineArguments()
+	if engine.missing != "" {
+		t.Skip(engine.missing)
 	}
 	dir, err := os.MkdirTemp("", "v") // short enough for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &victim{T: t, data: data, socket: filepath.Join(dir, "s"), log: filepath.Join(dir, "log")}
-	v.args = append([]string{"serve", "--listen", "unix:" + v.socket, "--engine", terraform, "--mirror", room.mirror, "--data-dir", data,
-		"--exit-timeout", "1m", "--min-free", "1KiB", "--ballast", "1MiB"}, args...)
+	v := &victim{T: t, data: data, socket: filepath.Join(dir, "s"), env: env, log: filepath.Join(dir, "log")}
+	v.args = slices.Concat([]string{"serve", "--listen", "unix:" + v.socket, "--mirror", room.mirror, "--data-dir", data,
+		"--exit-timeout", "1m", "--min-free", "1KiB", "--ballast", "1MiB"}, engineArgs, args)
 	t.Cleanup(func() {
 		v.end(os.Kill)
 		os.RemoveAll(dir)
@@ -174,7 +176,7 @@ func (v *victim) start() {
 	}
 	defer log.Close()
 	v.command = exec.Command(room.provisor, v.args...)
-	v.command.Stdout, v.command.Stderr = log, log
+	v.command.Env, v.command.Stdout, v.command.Stderr = v.env, log, log
 	if err := v.command.Start(); err != nil {
 		v.Fatal(err)
 	}
@@ -307,7 +309,7 @@ func (v *victim) engine() int {
 	for _, pid := range v.processes() {
 		arguments, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		fields := bytes.Split(arguments, []byte{0})
-		if len(fields) > 1 && filepath.Base(string(fields[0])) == "terraform" && string(fields[1]) == "apply" {
+		if len(fields) > 1 && filepath.Base(string(fields[0])) == *accidentEngine && string(fields[1]) == "apply" {
 			return pid
 		}
 	}
