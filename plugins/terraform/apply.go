@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
+	"github.com/provisor/provisor/plugins/terraform/internal/enginelog"
 	"github.com/provisor/provisor/plugins/terraform/internal/environ"
 	"github.com/provisor/provisor/plugins/terraform/internal/statefile"
 	"github.com/provisor/provisor/plugins/terraform/internal/timings"
@@ -23,8 +25,12 @@ func (provisioner) Apply(ctx context.Context, req *pb.ApplyRequest) *pb.ApplyCom
 	}
 	complete := new(pb.ApplyComplete)
 	if err == nil {
-		err = apply(ctx, req.GetMetadata(), recorder)
+		var dumped []byte
+		dumped, err = apply(ctx, req.GetMetadata(), recorder)
 		state, stateErr := stateDir().Latest()
+		if dumped != nil {
+			state, stateErr = dumped, nil
+		}
 		complete.State = state
 		// The engine's error is the last, so that the text ends in how it exited.
 		err = errors.Join(stateErr, err)
@@ -48,18 +54,26 @@ func prepareState(state []byte) (exists bool, err error) {
 	return exists, dir.Remove(statefile.Errored)
 }
 
-func apply(ctx context.Context, m *pb.Metadata, recorder *timings.Recorder) error {
+// apply has the engine apply its plan. dumped is the state that the engine could write to no file, but said; nil = it wrote it.
+func apply(ctx context.Context, m *pb.Metadata, recorder *timings.Recorder) (dumped []byte, err error) {
 	e, err := currentEngine()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	env, err := environ.Apply(m, wantsEngineLog())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// From here on the state is what an apply made of it.
 	if err := os.Remove(plannedState()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return nil, err
 	}
-	return e.stream(ctx, recorder.Observe, env, "apply", "-no-color", "-auto-approve", "-input=false", "-json", planFile)
+	observe := func(e *enginelog.Event, arrived time.Time) {
+		if e.State != nil {
+			dumped = e.State
+		}
+		recorder.Observe(e, arrived)
+	}
+	err = e.stream(ctx, observe, env, "apply", "-no-color", "-auto-approve", "-input=false", "-json", planFile)
+	return dumped, err
 }

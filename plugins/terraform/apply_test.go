@@ -72,6 +72,10 @@ func TestApplyFails(t *testing.T) {
 			s.WriteFile("errored.tfstate", `{"new":1}`)
 			return 1
 		}, `{"new":1}`, "terraform apply: exit status 1"},
+		{"and can write its state nowhere", func(_ *testing.T, s *guesttest.Session) int {
+			s.WriteFile("terraform.tfstate", `{"ol`)
+			return -1
+		}, `{"version":4,"resources":[{"name":"a\n"}]}`, "terraform apply: exit status 1"},
 		{"and its state is cut", func(_ *testing.T, s *guesttest.Session) int {
 			s.WriteFile("terraform.tfstate", `{"ha`)
 			return 1
@@ -92,7 +96,14 @@ func TestApplyFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, f := planned(t)
-			f.commands["apply"] = func(*guesttest.Run) int { return c.apply(t, s) }
+			f.commands["apply"] = func(run *guesttest.Run) int {
+				status := c.apply(t, s)
+				if status < 0 {
+					fmt.Fprintf(run.Stdout, `{"@level":"info","@message":"Emergency state dump","@module":"terraform.ui","state":%s,"type":"log"}`+"\n", c.state)
+					return 1
+				}
+				return status
+			}
 			apply := s.Apply(&pb.ApplyRequest{})
 			wantError(t, apply, c.err)
 			if string(apply.GetState()) != c.state {

@@ -16,7 +16,12 @@ type Event struct {
 	Level, Message, Timestamp, Type, MessageCode string
 	Hook                                         Hook
 	Diagnostic                                   *Diagnostic
+	// State is the state of an engine that could write it to no file; nil on all other lines.
+	State []byte
 }
+
+// stateDump is the message of the line that has such a state.
+const stateDump = "Emergency state dump"
 
 // Hook is what an engine does to one resource.
 type Hook struct {
@@ -71,12 +76,16 @@ func (d *decoder) decode(line []byte) (*Event, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return &Event{
+	e := &Event{
 		Level: text(v, "@level"), Message: text(v, "@message"), Timestamp: text(v, "@timestamp"),
 		Type: text(v, "type"), MessageCode: text(v, "message_code"),
 		Hook:       hookOf(v.Get("hook")),
 		Diagnostic: diagnosticOf(v.Get("diagnostic")),
-	}, true
+	}
+	if state := v.Get("state"); e.Message == stateDump && isObject(state) {
+		e.State = state.MarshalTo(nil)
+	}
+	return e, true
 }
 
 func hookOf(v *fastjson.Value) Hook {
