@@ -35,7 +35,13 @@ import (
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(daemonVariable); dir != "" {
+		fmt.Fprintln(os.Stderr, beDaemon(dir))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // daemon is a real one in this process: a runtime with installed plugins, sessions over gRPC for two tenants, and the admin socket.
 type daemon struct {
