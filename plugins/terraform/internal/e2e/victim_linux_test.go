@@ -368,7 +368,7 @@ func (v *victim) checkClean() {
 	}
 }
 
-// missing are the resources that were made and are in none of the states. At most one of each chain may be: the one that was under way.
+// missing are the resources that were made and are in none of the states.
 func missing(t *testing.T, ended []string, states ...[]byte) []string {
 	t.Helper()
 	known := make(map[string]bool)
@@ -384,22 +384,24 @@ func missing(t *testing.T, ended []string, states ...[]byte) []string {
 			known[r.Name] = true
 		}
 	}
-	var lost []string
+	lost := slices.DeleteFunc(slices.Clone(ended), func(name string) bool { return known[name] })
+	slices.Sort(lost)
+	return lost
+}
+
+// checkUnderWay checks that at most one resource of each chain is lost: the one that was under way.
+func checkUnderWay(t *testing.T, lost []string) {
+	t.Helper()
 	of := make(map[string]int)
-	for _, name := range ended {
-		if !known[name] {
-			lost = append(lost, name)
-			chain, _, _ := strings.Cut(name, "_")
-			of[chain]++
-		}
+	for _, name := range lost {
+		chain, _, _ := strings.Cut(name, "_")
+		of[chain]++
 	}
 	for chain, n := range of {
 		if n > 1 {
 			t.Errorf("%d resources of chain %s were made and are in no state: %q", n, chain, lost)
 		}
 	}
-	slices.Sort(lost)
-	return lost
 }
 
 func kill(t *testing.T, pid int, s syscall.Signal) {
