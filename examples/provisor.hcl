@@ -65,6 +65,9 @@ jail {
 engine "stable" {
   # The binary: a path, or a name to be looked for on the PATH.
   path = "terraform"
+  # Which versions will do; a daemon whose engine is another does not start. Without a path, or with "tofu" where there is none, the first on the
+  # PATH that will do is taken; where none does, the OpenTofu that Provisor can build, if that one does. It is built with Go, once.
+  version = "~> 1.11"
   # A directory of providers, as "terraform providers mirror" makes it, that is looked into before any registry.
   mirror = "mirror"
   # Engines get nothing of the daemon's environment but what is let through here,

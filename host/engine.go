@@ -19,7 +19,7 @@ type EngineOptions struct {
 	Name string
 	// Path is the binary's. Empty = terraform, then tofu on the PATH, then an OpenTofu that is built.
 	Path string
-	// Version is what the binary must say of itself; empty = anything.
+	// Version is which versions will do: "1.11.4", or constraints as Terraform writes them, "~> 1.11". Empty = any.
 	Version string
 	// Mirror is a directory of providers that it looks into first. Empty = the one in the cache directory.
 	Mirror string
@@ -59,11 +59,11 @@ func (s *engineSlot) find(ctx context.Context) (*engine.Engine, error) {
 		return e, nil
 	}
 	e, err := engine.Find(ctx, s.options)
+	if err != nil && s.Name != "" {
+		err = fmt.Errorf("engine %q: %w", s.Name, err)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if s.Version != "" && e.Version != s.Version {
-		return nil, fmt.Errorf("engine %q: %s is %s %s, version %s is wanted: name another path, or change the version", s.Name, e.Path, e.Name, e.Version, s.Version)
 	}
 	s.found.Store(e)
 	return e, nil
@@ -78,7 +78,7 @@ func (o *Options) engines() []EngineOptions {
 }
 
 func (o *Options) engineOptions(e EngineOptions) engine.Options {
-	found := engine.Options{Path: e.Path, CacheDir: o.CacheDir, Env: e.Env, Log: o.Log, Progress: o.Progress}
+	found := engine.Options{Path: e.Path, Version: e.Version, CacheDir: o.CacheDir, Env: e.Env, Log: o.Log, Progress: o.Progress}
 	if e.Mirror != "" {
 		found.Mirrors = []string{e.Mirror}
 	}

@@ -73,11 +73,11 @@ func (s *setup) profile(t tenant.Tenant) (*profile, error) {
 	return p, err
 }
 
-// findEngines finds all engines, or those whose path is named.
+// findEngines finds all engines, or those whose path or version is named.
 func (s *setup) findEngines(ctx context.Context, all bool) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.engines)) {
-		if e := s.engines[name]; all || e.Path != "" {
+		if e := s.engines[name]; all || e.Path != "" || e.Version != "" {
 			_, err := e.find(ctx)
 			errs = append(errs, err)
 		}

@@ -59,7 +59,7 @@ type Listener struct {
 // Engine is a Terraform or OpenTofu for tenants to use.
 type Engine struct {
 	Name string
-	// Path is the binary's; empty = the first that is found. Version is what it must say of itself; empty = anything.
+	// Path is the binary's; empty = the first that is found. Version is which versions will do, as Terraform writes constraints; empty = any.
 	Path, Version string
 	Mirror        string
 	// Env is what it gets of this process's environment, NAME, or what is set there, NAME=VALUE.

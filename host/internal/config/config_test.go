@@ -112,7 +112,8 @@ engine "stable" {
   pass_env = ["HTTPS_PROXY"]
 }
 engine "tofu" {
-  path = "tofu"
+  path    = "tofu"
+  version = "~> 1.9, < 1.13"
   jail {
     require = ["root"]
     offline = []
@@ -175,7 +176,7 @@ audit {
 		},
 		Engines: []Engine{
 			{Name: "stable", Path: "/opt/terraform", Version: "1.11.4", Mirror: "/etc/provisor/mirror", Env: []string{"HTTPS_PROXY", "A=", "B=2=3"}},
-			{Name: "tofu", Path: "tofu", Jail: Jail{Require: []jail.Layer{jail.Root}, Offline: []string{}}},
+			{Name: "tofu", Path: "tofu", Version: "~> 1.9, < 1.13", Jail: Jail{Require: []jail.Layer{jail.Root}, Offline: []string{}}},
 		},
 		Tenants: []Tenant{
 			{Tenant: local, Limits: Limits{Limits: &guestpb.Limits{}}},
@@ -246,7 +247,7 @@ func TestProblems(t *testing.T) {
 		"a subject":                      {"tenant \"a\" {\n  certificate_subjects = [\"team\"]\n}\n", []string{`2:26: certificate_subjects, entry 1 is "team": want the whole subject, such as "CN=team-a,O=Example"`}},
 		"an engine that is none":         {good + "tenant \"b\" {\n  engine = \"x\"\n}\nengine \"y\" {}\n", []string{`5:12: there is no engine "x": declare it, or take one of "y"`}},
 		"an engine that is missing":      {good + "engine \"y\" {\n  path = \"./missing\"\n  mirror = \"missing\"\n}\n", []string{`5:10: path: stat /etc/missing`, `6:12: mirror: stat`}},
-		"an engine's version":            {good + "engine \"y\" {\n  version = \"~> 1\"\n}\n", []string{`5:13: version is "~> 1": want what the engine says`}},
+		"an engine's version":            {good + "engine \"y\" {\n  version = \"newest\"\n}\n", []string{`5:13: version "newest": want one such as "1.11.4"`}},
 		"environment":                    {good + "engine \"y\" {\n  env = { \"A=B\" = \"c\" }\n  pass_env = [\"\"]\n}\n", []string{`5:9: "A=B" can't be the name of a variable`, `6:14: "" can't be the name`}},
 		"an address":                     {good + "listen \"nowhere\" {}\n", []string{`4:1: address "nowhere": want unix:PATH or HOST:PORT`}},
 		"an address twice":               {good + "listen \"unix:/s\" {}\nlisten \"unix:///s\" {}\n", []string{`5:1: listen "unix:/s" is declared on line 4 already`}},
@@ -353,7 +354,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("")
 	f.Add("listen \"unix:/s\" {\n  anonymous = \"default\"\n}\n")
 	f.Add("tenant \"a\" {\n  token_sha256 = [\"" + secretHash + "\"]\n  limits {\n    files = 7\n  }\n}\n")
-	f.Add("engine \"e\" {\n  env = { A = \"b\" }\n}\nlog {\n level = \"debug\"\n}")
+	f.Add("engine \"e\" {\n  version = \">= 1.9, < 2\"\n  env = { A = \"b\" }\n}\nlog {\n level = \"debug\"\n}")
 	f.Add("admin_socket = \"s\"\njail {\n  require = [\"landlock\"]\n  expose = [\"/opt\"]\n  offline = []\n}")
 	f.Add("limits = {}\nlisten {\n}\ntenant \"x\" \"y\" {}")
 	f.Fuzz(func(t *testing.T, source string) {
@@ -397,7 +398,7 @@ func TestExample(t *testing.T) {
 			return // those are listed by the command line
 		}
 		for _, name := range attributes {
-			if name == "version" || name == "insecure" {
+			if name == "insecure" {
 				continue // no example of a good habit
 			}
 			if !strings.Contains(string(source), name) {

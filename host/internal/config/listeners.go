@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"golang.org/x/mod/semver"
 
+	"github.com/provisor/provisor/host/internal/engine"
 	"github.com/provisor/provisor/host/internal/server/endpoint"
 	"github.com/provisor/provisor/host/internal/tenant"
 )
@@ -126,8 +126,8 @@ func (r *reader) engines(shapes []engineShape) {
 			// A name alone is looked for on the PATH.
 			e.Path = r.file(s.Body, "path", s.Path)
 		}
-		if e.Version != "" && !semver.IsValid("v"+e.Version) {
-			r.problem(s.Body, "version", "version is %q: want what the engine says of itself, such as \"1.11.4\"", e.Version)
+		if _, err := engine.ParseVersions(e.Version); err != nil {
+			r.problem(s.Body, "version", "%v", err)
 		}
 		if s.Mirror != nil {
 			if err := r.files.isDir(e.Mirror); err != nil {

@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +28,11 @@ const howToGet = "install OpenTofu (https://opentofu.org/docs/intro/install/) or
 
 // Options say which engine, and what it is given.
 type Options struct {
-	// Path is the engine's binary. Empty = terraform, then tofu on the PATH, then an OpenTofu that is built into CacheDir.
+	// Path is the engine's binary. Empty = terraform, then tofu on the PATH, then an OpenTofu that is built into CacheDir. It is built for
+	// "tofu" as well, where a version is wanted and there is none on the PATH.
 	Path string
+	// Version is which versions will do, as Terraform writes constraints: "1.11.4", "~> 1.11", ">= 1.9, < 2". Empty = any.
+	Version string
 	// CacheDir holds what can be made again: versions of binaries, an OpenTofu, providers.
 	CacheDir string
 	// Env is what the operator lets through to the engine: NAME takes the daemon's own value if there is one, NAME=VALUE
@@ -76,13 +80,13 @@ func Find(ctx context.Context, o Options) (*Engine, error) {
 	if len(mirrors) == 0 {
 		mirrors = Mirrors(o)
 	}
-	path, err := o.binary(ctx)
+	wanted, err := ParseVersions(o.Version)
 	if err != nil {
 		return nil, err
 	}
-	v, err := o.version(ctx, path)
+	path, v, err := o.binary(ctx, wanted)
 	if err != nil {
-		return nil, fmt.Errorf("engine %s: %w", path, err)
+		return nil, err
 	}
 	return &Engine{Name: v.Name, Path: path, Version: v.Version, passed: passed, mirrors: mirrors}, nil
 }
@@ -96,29 +100,71 @@ func (o *Options) fill() {
 	}
 }
 
-// binary is the absolute path of the engine to use.
-func (o *Options) binary(ctx context.Context) (string, error) {
+// binary is the absolute path of the engine to use, and what it says that it is.
+func (o *Options) binary(ctx context.Context, wanted Versions) (path string, v version, err error) {
 	if o.Path != "" {
 		path, err := osexec.LookPath(o.Path) // a name without a slash is looked for on the PATH, as a shell would
-		if err != nil {
-			return "", fmt.Errorf("engine %s: %w; %s", o.Path, errors.Unwrap(err), howToGet)
+		if errors.Is(err, osexec.ErrNotFound) && o.Path == Tofu && o.Version != "" && wanted.accept(tofuVersion()) {
+			return o.built(ctx)
 		}
-		return filepath.Abs(path)
+		if err != nil {
+			return "", v, fmt.Errorf("engine %s: %w; %s", o.Path, errors.Unwrap(err), howToGet)
+		}
+		path, v, err = o.ask(ctx, path)
+		if err == nil && !wanted.accept(v.Version) {
+			err = fmt.Errorf("engine %s is %s %s, version %s is wanted: name another path, or change the version", path, v.Name, v.Version, o.Version)
+		}
+		return path, v, err
 	}
+	var others []string
 	for _, name := range []string{Terraform, Tofu} {
 		// LookPath refuses what it finds through "." on the PATH: whoever owns the current directory is not to choose.
-		if path, err := osexec.LookPath(name); err == nil {
-			return filepath.Abs(path)
+		path, err := osexec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		path, v, err = o.ask(ctx, path)
+		switch {
+		case o.Version == "", err == nil && wanted.accept(v.Version):
+			return path, v, err
+		case err != nil:
+			others = append(others, err.Error())
+		default:
+			others = append(others, fmt.Sprintf("%s is %s %s", path, v.Name, v.Version))
 		}
 	}
-	path, err := BuildTofu(ctx, *o)
-	if errors.Is(err, ErrBuild) {
-		return "", err
+	if !wanted.accept(tofuVersion()) {
+		return "", v, fmt.Errorf("no engine of version %s: %s, and what can be built is OpenTofu %s; change the version, or %s",
+			o.Version, cmp.Or(strings.Join(others, ", "), "neither terraform nor tofu is on the PATH"), tofuVersion(), howToGet)
 	}
+	path, v, err = o.built(ctx)
+	if err != nil && !errors.Is(err, ErrBuild) {
+		err = fmt.Errorf("no engine: %s, and %w; %s",
+			cmp.Or(strings.Join(others, ", "), fmt.Sprintf("neither terraform nor tofu is on the PATH (%s)", strings.Join(searched(), ", "))), err, howToGet)
+	}
+	return path, v, err
+}
+
+// ask asks the binary which version it is.
+func (o *Options) ask(ctx context.Context, path string) (string, version, error) {
+	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("no engine: neither terraform nor tofu is on the PATH (%s), and %w; %s", strings.Join(searched(), ", "), err, howToGet)
+		return "", version{}, err
 	}
-	return path, nil
+	v, err := o.version(ctx, path)
+	if err != nil {
+		return "", v, fmt.Errorf("engine %s: %w", path, err)
+	}
+	return path, v, nil
+}
+
+// built is the OpenTofu that is built where there is none.
+func (o *Options) built(ctx context.Context) (string, version, error) {
+	path, err := BuildTofu(ctx, *o)
+	if err != nil {
+		return "", version{}, err
+	}
+	return o.ask(ctx, path)
 }
 
 // searched is the list of directories that LookPath looks in.

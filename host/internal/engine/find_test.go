@@ -52,6 +52,48 @@ func TestFind(t *testing.T) {
 	})
 }
 
+// A version that is wanted decides which engine it is.
+func TestFindVersion(t *testing.T) {
+	a, b, cache := t.TempDir(), t.TempDir(), t.TempDir()
+	terraform := fakeEngine(t, filepath.Join(a, "terraform"), "echo Terraform v1.11.4")
+	tofu := fakeEngine(t, filepath.Join(b, "tofu"), "echo OpenTofu v1.9.1")
+	notes := fakeGo(t, buildsTofu)
+	t.Setenv("PATH", strings.Join([]string{a, b, filepath.Dir(notes)}, string(filepath.ListSeparator)))
+	first, second := Engine{Name: "terraform", Path: terraform, Version: "1.11.4"}, Engine{Name: "tofu", Path: tofu, Version: "1.9.1"}
+	for wanted, want := range map[string]Engine{"1.11.4": first, "~> 1.11": first, ">= 1.9, < 2": first, "~> 1.9.0": second, "< 1.10": second, "1.9.1": second} {
+		checkFind(t, Options{Version: wanted, CacheDir: cache}, want)
+	}
+	checkFind(t, Options{Path: "tofu", Version: ">= 1.9", CacheDir: cache}, second)
+	for wanted, o := range map[string]Options{
+		"engine " + tofu + " is tofu 1.9.1, version ~> 1.11 is wanted: name another path":                            {Path: "tofu", Version: "~> 1.11"},
+		"no engine of version ~> 1.4.0: " + terraform + " is terraform 1.11.4, " + tofu + " is tofu 1.9.1, and what": {Version: "~> 1.4.0"},
+		`version "soon": want one such as "1.11.4"`:                                                                  {Version: "soon"},
+		"terraform 1.11.4, version 1.12.6 is wanted":                                                                 {Path: terraform, Version: "1.12.6"},
+	} {
+		o.CacheDir = cache
+		if _, err := Find(t.Context(), o); err == nil || !strings.Contains(err.Error(), wanted) {
+			t.Errorf("got %v, want %q", err, wanted)
+		}
+	}
+	if _, err := os.Stat(notes); err == nil {
+		t.Fatal("something was built")
+	}
+	// What nobody has is built, if that is what can be built; also for who asks for OpenTofu where there is none.
+	for _, o := range []Options{{Version: "1.12.6"}, {Version: "~> 1.12.0"}} {
+		o.CacheDir = cache
+		if e, err := Find(t.Context(), o); err != nil || e.Name != Tofu || e.Version != "1.12.6" || !strings.HasPrefix(e.Path, cache) {
+			t.Errorf("got %+v, %v", e, err)
+		}
+	}
+	t.Setenv("PATH", a)
+	if e, err := Find(t.Context(), Options{Path: "tofu", Version: "~> 1.9", CacheDir: cache}); err != nil || e.Version != "1.12.6" {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	if _, err := Find(t.Context(), Options{Path: "tofu", CacheDir: cache}); err == nil {
+		t.Error("an OpenTofu that is not there was found, and nobody has asked for a version")
+	}
+}
+
 func checkFind(t *testing.T, o Options, want Engine) {
 	t.Helper()
 	if o.CacheDir == "" {

@@ -14,13 +14,16 @@ import (
 // some minutes, once. Several processes may ask at the same time: one builds, the others wait for it.
 func BuildTofu(ctx context.Context, o Options) (string, error) {
 	o.fill()
-	name := "OpenTofu " + strings.TrimPrefix(tofuPin.version, "v")
+	name := "OpenTofu " + tofuVersion()
 	path, err := o.buildTofu(ctx, name)
 	if err != nil {
 		return "", fmt.Errorf("build %s: %w", name, err)
 	}
 	return path, nil
 }
+
+// tofuVersion is the version of the OpenTofu that is built.
+func tofuVersion() string { return strings.TrimPrefix(tofuPin.version, "v") }
 
 func (o *Options) buildTofu(ctx context.Context, name string) (string, error) {
 	digest, err := tofuPin.digest()
@@ -48,7 +51,7 @@ func (o *Options) buildTofu(ctx context.Context, name string) (string, error) {
 		if _, err := os.Stat(path); err == nil {
 			return nil
 		}
-		fmt.Fprintf(o.Progress, "no terraform or tofu on the PATH: building %s with Go, once; this takes some minutes\n", name)
+		fmt.Fprintf(o.Progress, "building %s with Go, once, since no terraform or tofu on the PATH will do; this takes some minutes\n", name)
 		return o.buildPinned(ctx, tool, tofuPin, dir, path, func(built string) error {
 			v, err := ask(ctx, built)
 			if err == nil && v.Name != Tofu {
