@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -90,13 +91,27 @@ func (s *setup) newProfile(t tenant.Tenant, o TenantOptions) (*profile, error) {
 	if p.env, err = engine.ResolveEnv(o.Env); err != nil {
 		return nil, fmt.Errorf("tenant %s: %w", t, err)
 	}
-	if p.providers, err = s.options.openProviders(t); err != nil {
+	dir, err := s.options.cacheOf(t)
+	if err != nil {
+		return nil, fmt.Errorf("tenant %s: %w", t, err)
+	}
+	if p.providers, err = s.options.openProviders(t, dir); err != nil {
 		return nil, err
 	}
 	p.files, err = filecache.Open(filecache.Options{
-		Dir: filepath.Join(s.options.CacheDir, "tenants", t.Name(), "files"), LinkTargets: engine.Mirrors(p.engine.options), Log: s.options.Log,
+		Dir: filepath.Join(dir, "files"), LinkTargets: engine.Mirrors(p.engine.options), Log: s.options.Log,
 	})
 	return p, err
+}
+
+// cacheOf makes the tenant's directory in the cache, which nobody else gets into.
+func (o Options) cacheOf(t tenant.Tenant) (string, error) {
+	dir := filepath.Join(o.CacheDir, "tenants", t.Name())
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = os.Chmod(dir, 0o700) // it may have been made by somebody who was not so careful
+	}
+	return dir, err
 }
 
 // share is the tenant's part of the queue.
