@@ -77,6 +77,9 @@ type Options struct {
 	// FreshInstances gives each request an instance of its own. Plugins must be able to work so, since a host may replace an
 	// instance between any two requests; it costs time, and is for tests of plugins.
 	FreshInstances bool
+	// NoSnapshots has each instance of a plugin initialised anew, as PROVISOR_SNAPSHOTS=off in the environment does, instead of copying one that
+	// has been initialised where the plugin allows that. It costs time, and is for tests and measurements.
+	NoSnapshots bool
 	// Dependencies is shown what the engine's graph command has printed (DOT) whenever a plugin ran it, by one goroutine of each
 	// session. nil = nobody.
 	Dependencies func(dot []byte)
@@ -149,7 +152,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
-		CacheDir: filepath.Join(o.CacheDir, "compiled"), Limits: sandboxLimits(o.limits()), Log: o.Log,
+		CacheDir: filepath.Join(o.CacheDir, "compiled"), NoSnapshots: o.NoSnapshots, Limits: sandboxLimits(o.limits()), Log: o.Log,
 	}); err != nil {
 		return nil, err
 	}

@@ -117,6 +117,7 @@ var startVariants = []struct {
 	options host.Options
 }{
 	{"Provisor", host.Options{}},
+	{"Provisor without snapshots", host.Options{NoSnapshots: true}},
 }
 
 func timeStart(ctx context.Context, s starter) (time.Duration, error) {

@@ -88,8 +88,12 @@ func (c *codeWriter) instruction() {
 			c.r.failf("local %d, of %d", c.jump.local, c.locals)
 		}
 	case globalIndex:
-		if i := c.r.u32(); i >= c.w.survey.globals {
+		i := c.r.u32()
+		if i >= c.w.survey.globals {
 			c.r.failf("global %d, of %d", i, c.w.survey.globals)
+		}
+		if op == opGlobalSet && c.w.state != nil && c.w.state.references[i] {
+			c.touch(at)
 		}
 	case zeroByte:
 		if op == opMemoryGrow {
@@ -105,6 +109,11 @@ func (c *codeWriter) instruction() {
 			c.misc(at)
 		} else {
 			c.vec()
+		}
+	case index: // table.get, table.set
+		c.r.u32()
+		if op == opTableSet {
+			c.touch(at)
 		}
 	case unknown:
 		c.r.failf("the instruction %#x, which WebAssembly 2.0 does not have", op)
@@ -241,16 +250,22 @@ func (c *codeWriter) misc(at int) {
 		c.zero()
 		c.replace(at, fillFunc)
 	case miscTableInit, miscTableCopy:
+		c.touch(at)
 		c.bulk(at, entryPerUnit, bulkCost)
 		c.r.u32()
 		c.r.u32()
 	case miscTableGrow:
+		c.touch(at)
 		c.bulk(at, entryPerUnit, growCost)
 		c.r.u32()
 	case miscTableFill:
+		c.touch(at)
 		c.bulk(at, entryPerUnit, bulkCost)
 		c.r.u32()
-	case miscDataDrop, miscElemDrop, miscTableSize:
+	case miscDataDrop, miscElemDrop:
+		c.touch(at)
+		c.r.u32()
+	case miscTableSize:
 		c.r.u32()
 	default:
 		if op > miscTruncSatLast {

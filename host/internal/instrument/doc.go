@@ -38,6 +38,11 @@
 // Custom sections are kept. Dropped are those that speak of offsets in the code, which move: .debug_*, reloc.*, linking,
 // metadata.code.*, sourceMappingURL and external_debug_info; a name section that is malformed; and those that are empty.
 //
+// # The state of instances
+//
+// [Split] does the same and makes the module's state accessible: the active data segments are taken out, globals that can change are
+// exported, and one more global tells whether the code has changed what can't be read from outside.
+//
 // # What is refused
 //
 // What WebAssembly 2.0 (wazero's CoreFeaturesV2) does not have; a module that imports from the module of yield; a count

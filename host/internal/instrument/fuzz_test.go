@@ -113,6 +113,18 @@ func FuzzModules(f *testing.F) {
 		if before, after := accepts(t, sections(module, 11)), accepts(t, out); before != after {
 			t.Errorf("wazero takes it: before: %v, after: %v", before, after)
 		}
+		parts, err := instrument.Split(module, instrument.Options{})
+		if err != nil {
+			return
+		}
+		if before, after := accepts(t, out), accepts(t, parts.Module); before != after {
+			t.Errorf("wazero takes it: whole: %v, split: %v", before, after)
+		}
+		for _, d := range parts.Data {
+			if uint64(d.Offset)+uint64(len(d.Bytes)) > parts.MemoryBytes {
+				t.Errorf("%d bytes at %d, outside of %d", len(d.Bytes), d.Offset, parts.MemoryBytes)
+			}
+		}
 	})
 }
 

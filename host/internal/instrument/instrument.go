@@ -27,6 +27,17 @@ const maxLocals = 50_000
 
 // Instrument returns the module with fuel. It does not validate the module: what it returns of an invalid one is invalid.
 func Instrument(module []byte, o Options) ([]byte, error) {
+	w, err := newWriter(module, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.write(); err != nil {
+		return nil, fmt.Errorf("instrument the module: %w", err)
+	}
+	return w.out, nil
+}
+
+func newWriter(module []byte, o Options) (*writer, error) {
 	if o.Module == "" {
 		o.Module = DefaultModule
 	}
@@ -40,11 +51,7 @@ func Instrument(module []byte, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("instrument the module: %w", err)
 	}
-	w := &writer{survey: m, options: o, out: make([]byte, 0, len(module)+len(module)/2+1024)}
-	if err := w.write(); err != nil {
-		return nil, fmt.Errorf("instrument the module: %w", err)
-	}
-	return w.out, nil
+	return &writer{survey: m, options: o, out: make([]byte, 0, len(module)+len(module)/2+1024)}, nil
 }
 
 // The sections of a module.
@@ -99,6 +106,9 @@ type moduleSurvey struct {
 	funcs         []uint32 // the types of the module's own functions
 	globals       uint32   // imported ones included
 	memory        bool     // whether there is one
+	memoryPages   uint32   // how large it is at first
+	dataCount     bool     // whether there is such a section: code may refer to data segments
+	foreign       string   // a memory, table or global that is imported
 }
 
 var header = []byte("\x00asm\x01\x00\x00\x00")
@@ -154,8 +164,14 @@ func (m *moduleSurvey) look(s section, o Options) error {
 			m.funcs = append(m.funcs, t)
 		}
 	case secMemory:
-		m.memory = m.memory || r.count(2) > 0
+		if r.count(2) > 0 {
+			m.memory = true
+			m.memoryPages, _, _ = r.limits()
+		}
 		return r.err
+	case secDataCount:
+		m.dataCount = true
+		return nil
 	case secGlobal:
 		m.globals += r.count(3)
 		return r.err // the rest is read when it is written
@@ -208,12 +224,15 @@ func (m *moduleSurvey) imports(r *reader, o Options) {
 			}
 			m.importedFuncs++
 		case 1:
+			m.foreign = "a table"
 			r.valueType()
 			r.limits()
 		case 2:
+			m.foreign = "a memory"
 			r.limits()
 			m.memory = true
 		case 3:
+			m.foreign = "a global"
 			r.valueType()
 			r.byte()
 			m.globals++

@@ -22,6 +22,7 @@ const (
 	opLocalTee     = 0x22
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
+	opTableSet     = 0x26
 	opMemorySize   = 0x3f
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
@@ -79,7 +80,7 @@ const (
 	control    // of its own kind each, see codeWriter
 	localIndex // of a local
 	globalIndex
-	index // of anything that does not move
+	index // of a table
 	memoryArg
 	zeroByte
 	i32Const
@@ -145,8 +146,6 @@ var instructions = func() (table [256]instruction) {
 // operands reads those that are copied as they are.
 func (r *reader) operands(o operands) {
 	switch o {
-	case index:
-		r.u32()
 	case memoryArg:
 		r.u32()
 		r.u32()

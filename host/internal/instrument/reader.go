@@ -42,6 +42,14 @@ func (r *reader) byte() byte {
 	return b
 }
 
+// peek is the next byte, which stays; 0 at the end.
+func (r *reader) peek() byte {
+	if !r.more() {
+		return 0
+	}
+	return r.data[r.pos]
+}
+
 func (r *reader) bytes(n int) []byte {
 	if n > r.left() {
 		r.fail(errEnd)

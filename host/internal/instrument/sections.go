@@ -12,6 +12,7 @@ type writer struct {
 	options Options
 	out     []byte
 	code    codeWriter
+	state   *state // nil: it need not be accessible
 }
 
 // The numbers of what is new: each is the last of its kind.
@@ -41,6 +42,9 @@ func (w *writer) function(r *reader) uint32 {
 func (w *writer) write() error {
 	w.out = append(w.out, header...)
 	missing := []byte{secType, secImport, secGlobal}
+	if w.state != nil {
+		missing = append(missing, secExport)
+	}
 	for _, s := range w.survey.sections {
 		for len(missing) > 0 && s.id != secCustom && rank[missing[0]] < rank[s.id] {
 			w.create(missing[0])
@@ -72,16 +76,24 @@ func (w *writer) rewrite(s section) error {
 	r := s.reader()
 	switch s.id {
 	case secType:
-		w.extend(r, []byte{0x60, 1, typeI64, 1, typeI64}, []byte{0x60, 3, typeI32, typeI32, typeI32, 0})
+		added := [][]byte{{0x60, 1, typeI64, 1, typeI64}, {0x60, 3, typeI32, typeI32, typeI32, 0}}
+		if w.hasWide() {
+			added = append(added, wideTypes...)
+		}
+		w.extend(r, added...)
 	case secImport:
 		w.extend(r, w.yieldImport())
 	case secFunction:
-		if !w.hasBulk() {
-			w.extend(r)
-			break
+		var added [][]byte
+		if w.hasBulk() {
+			added = slices.Repeat([][]byte{appendU32(nil, w.bulkType())}, bulkFuncs)
 		}
-		bulk := appendU32(nil, w.bulkType())
-		w.extend(r, slices.Repeat([][]byte{bulk}, bulkFuncs)...)
+		if w.hasWide() {
+			for range w.state.wide {
+				added = append(added, appendU32(nil, w.bulkType()+1), appendU32(nil, w.bulkType()+2))
+			}
+		}
+		w.extend(r, added...)
 	case secTable:
 		w.tables(r)
 	case secGlobal:
@@ -188,7 +200,11 @@ func (w *writer) tableRoom(r reader) (n, room uint32, err error) {
 
 func (w *writer) globals(r *reader) {
 	n := r.count(3)
-	w.out = appendU32(w.out, n+1)
+	added := uint32(1)
+	if w.state != nil {
+		added++
+	}
+	w.out = appendU32(w.out, n+added)
 	for ; n > 0 && r.err == nil; n-- {
 		start := r.pos
 		r.valueType()
@@ -197,14 +213,21 @@ func (w *writer) globals(r *reader) {
 		w.constExpr(r)
 	}
 	w.out = append(w.out, typeI64, 1, opI64Const, 0, opEnd)
+	if w.state != nil {
+		w.out = append(w.out, typeI32, 1, opI32Const, 0, opEnd)
+	}
 }
 
 func (w *writer) exports(r *reader) {
 	n := r.count(3)
-	w.out = appendU32(w.out, n)
+	var added [][]byte
+	if w.state != nil {
+		added = w.stateExports()
+	}
+	w.out = appendU32(w.out, n+uint32(len(added)))
 	for ; n > 0 && r.err == nil; n-- {
 		start := r.pos
-		r.name()
+		w.ownName(r, r.name())
 		kind := r.byte()
 		w.out = append(w.out, r.data[start:r.pos]...)
 		if kind == 0 {
@@ -217,6 +240,7 @@ func (w *writer) exports(r *reader) {
 		}
 		w.out = appendU32(w.out, index)
 	}
+	w.out = append(w.out, slices.Concat(added...)...)
 }
 
 // elements rewrites the eight forms of segments. Bit 0 of the form says that the segment has no offset, bit 1 that it names
@@ -259,6 +283,10 @@ func (w *writer) elements(r *reader) {
 }
 
 func (w *writer) data(r *reader) {
+	if w.state != nil {
+		w.takeData(r)
+		return
+	}
 	n := r.count(1)
 	w.out = appendU32(w.out, n)
 	for ; n > 0 && r.err == nil; n-- {
@@ -328,6 +356,11 @@ func (w *writer) functions(r *reader) {
 	if w.hasBulk() {
 		more = bulkFuncs
 	}
+	var wide [][]byte
+	if w.hasWide() {
+		wide = w.wideBodies()
+		more += uint32(len(wide))
+	}
 	w.out = appendU32(w.out, n+more)
 	for i := uint32(0); i < n && r.err == nil; i++ {
 		size := r.u32()
@@ -339,6 +372,9 @@ func (w *writer) functions(r *reader) {
 	}
 	if w.hasBulk() {
 		w.code.bulkFunctions(w)
+	}
+	for _, body := range wide {
+		w.out = append(appendU32(w.out, uint32(len(body))), body...)
 	}
 }
 

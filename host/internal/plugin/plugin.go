@@ -94,7 +94,13 @@ func Parse(module []byte) (*File, error) {
 
 // Compile compiles a plugin that has a manifest.
 func (f *File) Compile(ctx context.Context, rt *sandbox.Runtime) (*Plugin, error) {
-	compiled, err := rt.Compile(ctx, f.Module)
+	compile := rt.Compile
+	if f.Manifest.GetSnapshot() {
+		compile = func(ctx context.Context, module []byte) (*sandbox.Module, error) {
+			return rt.CompileSnapshot(ctx, f.Manifest.GetName(), module)
+		}
+	}
+	compiled, err := compile(ctx, f.Module)
 	if err != nil {
 		return nil, err
 	}

@@ -21,13 +21,15 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/tetratelabs/wazero"
+
+	"github.com/provisor/provisor/host/internal/instrument"
 )
 
 const (
 	// keptModules is how many plugins stay in the cache directory. One takes some five times the size of its file.
 	keptModules = 16
 	// recipe changes when what is made of a plugin does: another one makes it anew.
-	recipe = 1
+	recipe = 2
 	// youngest is how old a file must be before it is taken for one that nobody wants.
 	youngest = time.Hour
 )
@@ -37,8 +39,10 @@ const (
 	entriesDir   = "modules"
 	buildPrefix  = "build-"
 	wazeroPrefix = "wazero-"
-	moduleFile   = "module" // of an entry: the instrumented module
-	codeFile     = "code"   // of an entry: which file of wazero's is the machine code, and its digest
+	moduleFile   = "module"   // of an entry: the instrumented module
+	initialFile  = "initial"  // of an entry: what an instance begins as
+	snapshotFile = "snapshot" // of an entry: what an instance is once it is initialised; may be missing
+	codeFile     = "code"     // of an entry: which file of wazero's is the machine code, and its digest
 	lockSuffix   = ".lock"
 )
 
@@ -147,7 +151,7 @@ func (e entry) read() (module []byte, err error) {
 var errDamaged = errors.New("it is damaged")
 
 // keep makes an entry of the module and of the machine code that a compiler has put into the directory built.
-func (e entry) keep(module []byte, built string) error {
+func (e entry) keep(parts *instrument.Parts, built string) error {
 	files, err := filepath.Glob(filepath.Join(built, wazeroPrefix+"*", "*"))
 	if err != nil || len(files) != 1 {
 		return fmt.Errorf("the compiler left %d files", len(files))
@@ -170,7 +174,30 @@ func (e entry) keep(module []byte, built string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.write(moduleFile, module), e.write(codeFile, b))
+	start, err := initial(parts)
+	if err != nil {
+		return err
+	}
+	// Another build may have left one that begins otherwise.
+	if err := os.Remove(filepath.Join(e.dir, snapshotFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return errors.Join(e.write(moduleFile, parts.Module), e.write(initialFile, start...), e.write(codeFile, b))
+}
+
+// origin reads what instances of the module begin as. fs.ErrNotExist: there is no such file.
+func (e entry) origin(name string) (*origin, error) {
+	path := filepath.Join(e.dir, name)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	o, size, pieces, err := decodeOrigin(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %v", errDamaged, path, err)
+	}
+	o.memory = newImage(size, pieces)
+	return o, nil
 }
 
 // write puts a file into the entry.

@@ -74,6 +74,7 @@ func enter(f abi.Function, do hostFunction) api.GoModuleFunc {
 		leave := enterHost(ctx)
 		defer leave(roughly)
 		i := instanceOf(ctx)
+		i.rehearsal.allow(abi.HostModule, f.Name)
 		result, err := do(hostCall{Instance: i, ctx: ctx, mem: m.Memory(), args: stack})
 		if err != nil {
 			errno := abi.ErrnoOf(err)

@@ -34,12 +34,17 @@ type InstanceConfig struct {
 type Instance struct {
 	runtime *Runtime
 	log     *slog.Logger
-	module  api.Module
-	memory  *memory
-	host    Host
-	work    FS
-	tmp     FS
-	output  *output
+	// origin is what it began as, ahead by how much its monotonic clock differs from the runtime's, in nanoseconds. rehearsal is set while
+	// a snapshot is being made of it.
+	origin    *origin
+	ahead     int64
+	rehearsal *rehearsal
+	module    api.Module
+	memory    *memory
+	host      Host
+	work      FS
+	tmp       FS
+	output    *output
 
 	// mu is held for each call: the guest has one stack and one memory.
 	mu sync.Mutex
@@ -57,8 +62,8 @@ type Instance struct {
 	spent error
 }
 
-// Instantiate makes an instance: memory, files and the plugin's own _initialize. The end of ctx interrupts that; afterwards
-// it has no meaning.
+// Instantiate makes an instance: memory, files and the plugin's own _initialize, unless the module has a snapshot of what that leaves.
+// The end of ctx interrupts it; afterwards ctx has no meaning.
 func (m *Module) Instantiate(ctx context.Context, c InstanceConfig) (_ *Instance, err error) {
 	if c.Work == nil || c.Tmp == nil || c.Host == nil {
 		return nil, errors.New("an instance needs its two directories and a host")
@@ -74,33 +79,50 @@ func (m *Module) Instantiate(ctx context.Context, c InstanceConfig) (_ *Instance
 	}()
 	i.begin(ctx)
 	defer i.end()
-	if i.module, err = m.instantiate(i.guestContext(ctx), i); err != nil {
-		return nil, i.fail(ctx, err)
-	}
-	if i.module.ExportedFunction(abi.ExportInitialize) != nil {
-		if _, err := i.call(ctx, abi.ExportInitialize); err != nil {
-			return nil, i.fail(ctx, err)
-		}
-	}
-	version, err := i.call(ctx, abi.ExportABIVersion)
-	if err != nil {
-		return nil, i.fail(ctx, err)
-	}
-	if err := CheckVersion(version); err != nil {
+	if err := i.start(ctx, m); err != nil {
 		return nil, err
 	}
 	return i, nil
 }
 
+// start brings an instance to where it can handle requests.
+func (i *Instance) start(ctx context.Context, m *Module) (err error) {
+	if i.module, err = m.instantiate(i.guestContext(ctx), i); err != nil {
+		return i.fail(ctx, err)
+	}
+	if i.origin.snapshot {
+		if err := i.resume(ctx, m); err != nil {
+			return i.fail(ctx, err)
+		}
+		return nil
+	}
+	if i.module.ExportedFunction(abi.ExportInitialize) != nil {
+		if _, err := i.call(ctx, abi.ExportInitialize); err != nil {
+			return i.fail(ctx, err)
+		}
+	}
+	version, err := i.call(ctx, abi.ExportABIVersion)
+	if err != nil {
+		return i.fail(ctx, err)
+	}
+	return CheckVersion(version)
+}
+
 func (m *Module) newInstance(c InstanceConfig) (*Instance, error) {
-	memory, err := newMemory(m.runtime.limits.MemoryBytes)
+	memory, err := newMemory(m.runtime.limits.MemoryBytes, m.origin.memory)
 	if err != nil {
 		return nil, err
 	}
 	log := m.runtime.log.With("plugin", c.Name)
+	ahead := int64(0)
+	if m.origin.snapshot {
+		ahead = max(0, m.origin.clock-m.runtime.nanotime())
+	}
 	return &Instance{
 		runtime:  m.runtime,
 		log:      log,
+		origin:   m.origin,
+		ahead:    ahead,
 		memory:   memory,
 		host:     c.Host,
 		work:     c.Work,
@@ -128,7 +150,7 @@ func (m *Module) instantiate(ctx context.Context, i *Instance) (module api.Modul
 		WithStdout(i.output).
 		WithStderr(i.output).
 		WithSysWalltime().
-		WithSysNanotime().
+		WithNanotime(i.nanotime, 1).
 		WithNanosleep(i.sleep).
 		WithOsyield(runtime.Gosched).
 		WithRandSource(rand.Reader))
@@ -250,6 +272,11 @@ func (i *Instance) Close(ctx context.Context) error {
 	}
 	i.memory.Free()
 	return err
+}
+
+// nanotime is the guest's monotonic clock. It goes on from where it stood in the snapshot, which may be from before the last boot.
+func (i *Instance) nanotime() int64 {
+	return i.runtime.nanotime() + i.ahead
 }
 
 // sleep is the guest's sleep. It ends with the call.

@@ -79,7 +79,7 @@ func TestFailures(t *testing.T) {
 		},
 		"endless recursion": {
 			module: func(p *plugin) []byte {
-				self := p.Func(nil, []wasmtest.Type{wasmtest.I32}, nil, wasmtest.Call(uint32(len(abi.Imports)+4)), wasmtest.I32Const(1), wasmtest.I32Add)
+				self := p.Func(nil, []wasmtest.Type{wasmtest.I32}, nil, wasmtest.Call(uint32(len(abi.Imports)+7)), wasmtest.I32Const(1), wasmtest.I32Add)
 				return p.Handled(wasmtest.Call(self))
 			},
 			kind: Trap, text: "trapped: stack overflow",
@@ -224,7 +224,9 @@ func TestFailuresWhileStarting(t *testing.T) {
 			p.Define(abi.ExportHandle, nil, wasmtest.I32Const(0))
 			p.Memory(wasmtest.AtLeast(1))
 			p.ExportMemory(abi.ExportMemory)
-			m, err := newRuntime(t, Options{}).Compile(t.Context(), p.Bytes())
+			r := newRuntime(t, Options{})
+			r.snapshotTime = 100 * time.Millisecond
+			m, err := r.CompileSnapshot(t.Context(), "test", p.Bytes())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -258,7 +260,7 @@ func TestManyInstancesAtOnce(t *testing.T) {
 		wasmtest.GlobalGet(count), wasmtest.I32Const(1), wasmtest.I32Add, wasmtest.GlobalSet(count),
 		wasmtest.I32Const(512), wasmtest.GlobalGet(count), wasmtest.I32Store(0),
 		p.Host(abi.FuncRespond, 512, 4))
-	m, err := newRuntime(t, Options{}).Compile(t.Context(), module)
+	m, err := newRuntime(t, Options{}).CompileSnapshot(t.Context(), "test", module)
 	if err != nil {
 		t.Fatal(err)
 	}

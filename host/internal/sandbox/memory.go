@@ -1,6 +1,10 @@
 package sandbox
 
-import "github.com/tetratelabs/wazero/experimental"
+import (
+	"fmt"
+
+	"github.com/tetratelabs/wazero/experimental"
+)
 
 // memory is an instance's linear memory. It never moves, so that host functions may use slices of it; it is not a part of Go's
 // heap, so that it costs the garbage collector nothing and is given back at once; and it knows when the guest was refused some.
@@ -13,13 +17,21 @@ type memory struct {
 
 var _ experimental.MemoryAllocator = (*memory)(nil)
 
-// newMemory reserves addresses for as much as the instance may ever have.
-func newMemory(limit uint64) (*memory, error) {
+// newMemory reserves addresses for as much as the instance may ever have, and begins with a copy of the image.
+func newMemory(limit uint64, from *image) (*memory, error) {
+	if from.size > limit {
+		return nil, fmt.Errorf("it begins with %s of memory, the limit is %s (setting %s)", size(from.size), size(limit), settingMemory)
+	}
 	reserved, err := reserve(limit)
 	if err != nil {
 		return nil, err
 	}
-	return &memory{reserved: reserved}, nil
+	m := &memory{reserved: reserved}
+	if err := from.fill(reserved); err != nil {
+		m.Free()
+		return nil, err
+	}
+	return m, nil
 }
 
 // Allocate is called once, when the instance is made.

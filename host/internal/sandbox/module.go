@@ -22,47 +22,97 @@ import (
 type Module struct {
 	runtime  *Runtime
 	compiled wazero.CompiledModule
+	origin   *origin
+	// wantsSeed says that it exports provisor_forked.
+	wantsSeed bool
 }
 
 // Compile compiles a plugin and checks that it speaks the ABI, as far as that can be seen without running any of its code:
 // an error names the export or import that is missing or has another signature than it should.
 func (r *Runtime) Compile(ctx context.Context, wasm []byte) (*Module, error) {
+	m, _, err := r.module(ctx, wasm, false)
+	return m, err
+}
+
+// CompileSnapshot does the same, and has instances begin as copies of one that has been initialised: the plugin's _initialize runs once, here,
+// unless it has done so before. Where that can't be done the log of the plugin of that name says why, and nothing is different.
+func (r *Runtime) CompileSnapshot(ctx context.Context, name string, wasm []byte) (*Module, error) {
+	m, e, err := r.module(ctx, wasm, r.snapshots)
+	if err != nil || !r.snapshots || m.origin.snapshot {
+		return m, err
+	}
+	snapshot, file, err := m.snapshot(ctx, name)
+	if err != nil {
+		r.log.Warn("the plugin allows snapshots, but can't be copied: each instance is initialised anew", "plugin", name, "reason", err)
+		return m, nil
+	}
+	if err := e.write(snapshotFile, file...); err != nil {
+		r.log.Warn("the snapshot of the plugin can't be kept", "plugin", name, "error", err)
+	}
+	m.origin.memory.close()
+	m.origin = snapshot
+	return m, nil
+}
+
+// module is a module whose instances begin as its snapshot, if that is wanted and there is one.
+func (r *Runtime) module(ctx context.Context, wasm []byte, snapshot bool) (*Module, entry, error) {
 	if uint64(len(wasm)) > r.limits.ModuleBytes {
-		return nil, fmt.Errorf("the module has %s, the limit is %s (setting %s)", size(uint64(len(wasm))), size(r.limits.ModuleBytes), settingModule)
+		return nil, entry{}, fmt.Errorf("the module has %s, the limit is %s (setting %s)", size(uint64(len(wasm))), size(r.limits.ModuleBytes), settingModule)
 	}
 	e := r.cache.entry(wasm)
-	compiled, err := r.load(e)
-	if compiled == nil && err == nil {
-		compiled, err = r.build(ctx, e, wasm)
+	m, err := r.load(ctx, e, snapshot)
+	if m == nil && err == nil {
+		m, err = r.build(ctx, e, wasm, snapshot)
 	}
 	if err != nil {
-		return nil, err
+		return nil, e, err
 	}
-	if err := r.check(compiled); err != nil {
-		_ = compiled.Close(ctx)
-		return nil, fmt.Errorf("the module does not speak version %d of the ABI: %w", abi.Major, err)
+	if err := r.check(m.compiled); err != nil {
+		_ = m.Close(ctx)
+		return nil, e, fmt.Errorf("the module does not speak version %d of the ABI: %w", abi.Major, err)
 	}
-	return &Module{runtime: r, compiled: compiled}, nil
+	_, m.wantsSeed = m.compiled.ExportedFunctions()[abi.ExportForked]
+	return m, e, nil
 }
 
 // Close frees the module's code once its instances are closed. Closing the runtime does that as well.
-func (m *Module) Close(ctx context.Context) error { return m.compiled.Close(ctx) }
+func (m *Module) Close(ctx context.Context) error {
+	m.origin.memory.close()
+	return m.compiled.Close(ctx)
+}
 
 // load takes a module from the cache, and returns nil if it is not there or damaged.
-func (r *Runtime) load(e entry) (wazero.CompiledModule, error) {
+func (r *Runtime) load(ctx context.Context, e entry, snapshot bool) (*Module, error) {
 	module, err := e.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var compiled wazero.CompiledModule
+	m := &Module{runtime: r}
 	if err == nil {
-		compiled, err = r.loadCompiled(module)
+		m.origin, err = r.readOrigin(e, snapshot)
+	}
+	if err == nil {
+		m.compiled, err = r.loadCompiled(module)
 	}
 	if err != nil {
 		r.log.Warn("the compiled plugin in the cache is of no use, and is made again", "error", err)
 		return nil, nil
 	}
-	return compiled, nil
+	return m, nil
+}
+
+// readOrigin reads where instances of the entry's module begin.
+func (r *Runtime) readOrigin(e entry, snapshot bool) (*origin, error) {
+	if snapshot {
+		o, err := e.origin(snapshotFile)
+		if err == nil {
+			return o, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			r.log.Warn("the plugin's snapshot in the cache is of no use, and is made again", "error", err)
+		}
+	}
+	return e.origin(initialFile)
 }
 
 // loadCompiled loads a module whose machine code is in the cache. If it is not there nothing is compiled in its stead: where there are
@@ -79,12 +129,13 @@ func (r *Runtime) loadCompiled(module []byte) (compiled wazero.CompiledModule, e
 }
 
 // build makes a module's entry in the cache, and loads it.
-func (r *Runtime) build(ctx context.Context, e entry, wasm []byte) (wazero.CompiledModule, error) {
+func (r *Runtime) build(ctx context.Context, e entry, wasm []byte, snapshot bool) (*Module, error) {
 	prepared, err := vet.Module(wasm, abi.HostModule, wasi_snapshot_preview1.ModuleName)
 	if err != nil {
 		return nil, fmt.Errorf("the module can't be taken: %w", err)
 	}
-	if prepared, err = instrument.Instrument(prepared, instrument.Options{}); err != nil {
+	parts, err := instrument.Split(prepared, instrument.Options{})
+	if err != nil {
 		return nil, fmt.Errorf("the module can't be taken: %w", err)
 	}
 	unlock, err := e.lock(ctx)
@@ -93,21 +144,24 @@ func (r *Runtime) build(ctx context.Context, e entry, wasm []byte) (wazero.Compi
 	}
 	defer unlock()
 	// Somebody else may have built it meanwhile.
-	if compiled, err := r.load(e); compiled != nil || err != nil {
-		return compiled, err
+	if m, err := r.load(ctx, e, snapshot); m != nil || err != nil {
+		return m, err
 	}
-	if err := r.compile(ctx, e, prepared); err != nil {
+	if err := r.compile(ctx, e, parts); err != nil {
 		return nil, fmt.Errorf("compile the module: %w", err)
 	}
-	compiled, err := r.loadCompiled(prepared)
+	m := &Module{runtime: r}
+	if m.origin, err = e.origin(initialFile); err == nil {
+		m.compiled, err = r.loadCompiled(parts.Module)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load the compiled module: %w", err)
 	}
-	return compiled, nil
+	return m, nil
 }
 
 // compile compiles a module into its entry.
-func (r *Runtime) compile(ctx context.Context, e entry, module []byte) error {
+func (r *Runtime) compile(ctx context.Context, e entry, parts *instrument.Parts) error {
 	dir, err := os.MkdirTemp(e.cache.dir, buildPrefix)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Caches may be removed at any time.
@@ -120,7 +174,7 @@ func (r *Runtime) compile(ctx context.Context, e entry, module []byte) error {
 	}
 	defer os.RemoveAll(dir)
 	limits := compiler.Limits{Time: r.limits.CompileTime, Bytes: r.limits.CompileBytes}
-	err = compiler.Compile(ctx, module, dir, limits)
+	err = compiler.Compile(ctx, parts.Module, dir, limits)
 	var crash *compiler.CrashError
 	switch {
 	case errors.Is(err, compiler.ErrTime):
@@ -133,5 +187,5 @@ func (r *Runtime) compile(ctx context.Context, e entry, module []byte) error {
 	if err != nil {
 		return err
 	}
-	return e.keep(module, dir)
+	return e.keep(parts, dir)
 }

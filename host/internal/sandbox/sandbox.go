@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -22,16 +24,26 @@ type Options struct {
 	CacheDir string
 	// Limits bound each module and instance.
 	Limits Limits
+	// NoSnapshots has every instance initialised anew, also of plugins that can be copied. The environment variable PROVISOR_SNAPSHOTS=off
+	// does that as well.
+	NoSnapshots bool
 	// Log is the host's log. It gets what is none of a client's business: stack traces, a plugin's standard error, bad pointers.
 	// nil = none.
 	Log *slog.Logger
 }
 
+// snapshotsVariable is the environment variable that turns snapshots off.
+const snapshotsVariable = "PROVISOR_SNAPSHOTS"
+
 // Runtime compiles modules. Its methods, and those of its modules, may be called from several goroutines.
 type Runtime struct {
-	limits Limits
-	log    *slog.Logger
-	cache  *cache
+	limits       Limits
+	snapshots    bool
+	snapshotTime time.Duration
+	log          *slog.Logger
+	cache        *cache
+	// born is when the runtime was made, by all clocks.
+	born   time.Time
 	engine wazero.Runtime
 	// wasi are the functions of WASI by name, to check imports against.
 	wasi map[string]api.FunctionDefinition
@@ -39,7 +51,10 @@ type Runtime struct {
 
 // New returns a Runtime. It must be closed.
 func New(ctx context.Context, o Options) (_ *Runtime, err error) {
-	r := &Runtime{limits: o.Limits.withDefaults(), log: o.Log}
+	r := &Runtime{
+		limits: o.Limits.withDefaults(), log: o.Log, born: time.Now(),
+		snapshots: !o.NoSnapshots && os.Getenv(snapshotsVariable) != "off", snapshotTime: maxSnapshotTime,
+	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -66,6 +81,9 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 
 // Limits are the limits that hold, with defaults filled in.
 func (r *Runtime) Limits() Limits { return r.limits }
+
+// nanotime is a monotonic clock that, unless the system's is set back, also goes on from one process to the next.
+func (r *Runtime) nanotime() int64 { return r.born.UnixNano() + int64(time.Since(r.born)) }
 
 // Close frees the runtime and all that came of it.
 func (r *Runtime) Close(ctx context.Context) error {

@@ -97,7 +97,7 @@ func newRuntime(t *testing.T, o Options) *Runtime {
 
 func newInstance(t *testing.T, r *Runtime, wasm []byte, h Host) *Instance {
 	t.Helper()
-	m, err := r.Compile(t.Context(), wasm)
+	m, err := r.CompileSnapshot(t.Context(), "test", wasm)
 	if err != nil {
 		t.Fatal(err)
 	}

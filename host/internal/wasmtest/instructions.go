@@ -16,6 +16,8 @@ var (
 	I32Wrap     = []byte{0xa7}
 	// MemoryGrow takes pages and gives the old size, or -1.
 	MemoryGrow = []byte{0x40, 0x00}
+	// MemorySize gives the size in pages.
+	MemorySize = []byte{0x3f, 0x00}
 	// MemoryFill takes address, value and length.
 	MemoryFill = []byte{0xfc, 0x0b, 0x00}
 	// RefNull is a null reference to a function.
@@ -51,6 +53,25 @@ func I32Store(offset uint32) []byte { return append([]byte{0x36, 2}, Leb(offset)
 
 // I64Store takes address and value.
 func I64Store(offset uint32) []byte { return append([]byte{0x37, 3}, Leb(offset)...) }
+
+// RefFunc is a reference to a function, which must be in a table's Elements.
+func RefFunc(f uint32) []byte { return append([]byte{0xd2}, Leb(f)...) }
+
+// TableSet takes an index and a reference.
+func TableSet(table uint32) []byte { return append([]byte{0x26}, Leb(table)...) }
+
+// CallIndirect takes the arguments and an index, of a function of the type with that number.
+func CallIndirect(typ, table uint32) []byte {
+	return slices.Concat([]byte{0x11}, Leb(typ), Leb(table))
+}
+
+// MemoryInit takes address, offset in the segment and length.
+func MemoryInit(segment uint32) []byte {
+	return slices.Concat([]byte{0xfc, 0x08}, Leb(segment), []byte{0})
+}
+
+// DataDrop drops a segment.
+func DataDrop(segment uint32) []byte { return append([]byte{0xfc, 0x09}, Leb(segment)...) }
 
 // TableGrow takes a reference and a number of entries.
 func TableGrow(table uint32) []byte { return append([]byte{0xfc, 0x0f}, Leb(table)...) }

@@ -16,6 +16,7 @@ const (
 	I64     Type = 0x7e
 	F32     Type = 0x7d
 	F64     Type = 0x7c
+	V128    Type = 0x7b
 	FuncRef Type = 0x70
 )
 
@@ -33,6 +34,7 @@ type Module struct {
 	code     [][]byte
 	data     [][]byte
 	customs  [][]byte
+	passive  bool
 	imported uint32
 }
 
@@ -99,6 +101,12 @@ func (m *Module) Global(value int32) uint32 {
 	return uint32(len(m.globals)) - 1
 }
 
+// TypedGlobal adds a mutable global of that type, with the instruction that gives its first value.
+func (m *Module) TypedGlobal(t Type, value []byte) uint32 {
+	m.globals = append(m.globals, slices.Concat([]byte{byte(t), 1}, value, []byte{opEnd}))
+	return uint32(len(m.globals)) - 1
+}
+
 // ExportFunc exports a function.
 func (m *Module) ExportFunc(name string, index uint32) { m.export(name, kindFunc, index) }
 
@@ -126,6 +134,13 @@ func (m *Module) Data(offset int32, b []byte) {
 	m.data = append(m.data, slices.Concat([]byte{0}, I32Const(offset), []byte{opEnd}, Leb(uint32(len(b))), b))
 }
 
+// PassiveData adds bytes that MemoryInit puts into the memory, and returns the segment's index.
+func (m *Module) PassiveData(b []byte) uint32 {
+	m.passive = true
+	m.data = append(m.data, slices.Concat([]byte{1}, Leb(uint32(len(b))), b))
+	return uint32(len(m.data)) - 1
+}
+
 // Custom adds a custom section to the end.
 func (m *Module) Custom(name string, payload []byte) {
 	m.customs = append(m.customs, append(Name(name), payload...))
@@ -150,6 +165,9 @@ func (m *Module) Bytes() []byte {
 	if len(m.elements) > 0 {
 		out = append(out, Section(9, Vector(m.elements...))...)
 	}
+	if m.passive {
+		out = append(out, Section(12, Leb(uint32(len(m.data))))...)
+	}
 	if len(m.code) > 0 {
 		out = append(out, Section(10, Vector(m.code...))...)
 	}
@@ -161,6 +179,9 @@ func (m *Module) Bytes() []byte {
 	}
 	return out
 }
+
+// TypeOf is the number of a function's type.
+func (m *Module) TypeOf(params, results []Type) uint32 { return m.typeIndex(params, results) }
 
 func (m *Module) typeIndex(params, results []Type) uint32 {
 	t := []byte{0x60}

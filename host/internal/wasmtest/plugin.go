@@ -25,6 +25,9 @@ func NewPlugin() *Plugin {
 	p.host["proc_exit"] = p.ImportFunc("wasi_snapshot_preview1", "proc_exit", []Type{I32}, nil)
 	p.host["poll_oneoff"] = p.ImportFunc("wasi_snapshot_preview1", "poll_oneoff", []Type{I32, I32, I32, I32}, []Type{I32})
 	p.host["fd_write"] = p.ImportFunc("wasi_snapshot_preview1", "fd_write", []Type{I32, I32, I32, I32}, []Type{I32})
+	p.host["clock_time_get"] = p.ImportFunc("wasi_snapshot_preview1", "clock_time_get", []Type{I32, I64, I32}, []Type{I32})
+	p.host["fd_close"] = p.ImportFunc("wasi_snapshot_preview1", "fd_close", []Type{I32}, []Type{I32})
+	p.host["path_open"] = p.ImportFunc("wasi_snapshot_preview1", "path_open", []Type{I32, I32, I32, I32, I32, I64, I64, I32, I32}, []Type{I32})
 	p.host["random_get"] = p.ImportFunc("wasi_snapshot_preview1", "random_get", []Type{I32, I32}, []Type{I32})
 	return p
 }
@@ -38,7 +41,10 @@ func (p *Plugin) Host(name string, args ...int32) []byte {
 	return append(out, Call(p.Index(name))...)
 }
 
-// Index is the index of an imported function.
+// Name gives an index a name, for Index.
+func (p *Plugin) Name(name string, index uint32) { p.host[name] = index }
+
+// Index is the index of an imported function, or one that Name has named.
 func (p *Plugin) Index(name string) uint32 {
 	i, ok := p.host[name]
 	if !ok {
