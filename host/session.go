@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/provisor/provisor/host/internal/diskwatch"
 	"github.com/provisor/provisor/host/internal/engine"
 	"github.com/provisor/provisor/host/internal/exec"
 	"github.com/provisor/provisor/host/internal/jailfs"
@@ -81,6 +82,8 @@ type directory struct {
 	*workdir.Session
 	work, tmp *jailfs.FS
 	quota     *jailfs.Quota
+	// disk watches what programs write into the directories.
+	disk *diskwatch.Watch
 	// hit is the limit that a program has hit last, and that TakeLimit has not told of.
 	hit     atomic.Pointer[error]
 	runtime *Runtime
@@ -100,6 +103,7 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 		return nil, err
 	}
 	d := &directory{Session: s, runtime: r, record: u.newRecord(id, s, t)}
+	d.disk = diskwatch.New(s.Places(), diskwatch.Limits{Bytes: int64(u.limits.GetDiskBytes()), Files: int64(u.limits.GetFiles())})
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Remove())
@@ -198,6 +202,10 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	if err != nil {
 		return nil, err
 	}
+	dir.disk.Follow(p.Done(), p.Processes, func(err error) {
+		dir.hit.Store(&err)
+		_ = p.KillForLimit()
+	})
 	if u.options.Dependencies != nil && isGraph(c.Args) {
 		return &tee{Process: p, whole: u.options.Dependencies}, nil
 	}

@@ -166,7 +166,7 @@ type Limits struct {
 	ResponseBytes uint64 `protobuf:"varint,4,opt,name=response_bytes,json=responseBytes,proto3" json:"response_bytes,omitempty"`
 	// All that one request logs: the text, and 32 bytes more for each Log.
 	LogBytes uint64 `protobuf:"varint,5,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"`
-	// Everything under /work and /tmp.
+	// Everything under /work and /tmp, and what programs write elsewhere in the session's directories.
 	DiskBytes uint64 `protobuf:"varint,6,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
 	Files     uint64 `protobuf:"varint,7,opt,name=files,proto3" json:"files,omitempty"`
 	// Descriptors that the guest holds open at once.

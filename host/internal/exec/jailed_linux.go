@@ -53,6 +53,8 @@ func (j *jailed) finish() (*guestpb.ExecResult, bool) {
 	return r, j.status.Signaled() && j.status.Signal() == syscall.SIGKILL
 }
 
+func (j *jailed) processes() []int { return j.Processes() }
+
 func (j *jailed) limit() error {
 	switch hits := j.Hits(); {
 	case hits.Memory:

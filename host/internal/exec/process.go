@@ -187,6 +187,12 @@ func (p *Process) Wait(ctx context.Context) (*guestpb.ExecResult, error) {
 // Done is closed once the program and its process group are gone.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
+// Processes lists the program and what it has started, at this moment and as far as that can be told.
+func (p *Process) Processes() []int { return p.tree.processes() }
+
+// KillForLimit kills the program since a limit was passed that somebody else watches; see Kill.
+func (p *Process) KillForLimit() error { return p.Kill(killedByLimit) }
+
 // Interrupt asks the program to end. Only the program's own process is told: an engine stops its providers itself.
 // On Windows the console's break event goes to the whole group. A program that has ended is left alone.
 func (p *Process) Interrupt() error {

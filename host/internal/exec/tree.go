@@ -12,6 +12,8 @@ type tree interface {
 	awaitExit()
 	// finish kills what is left, and returns how the program ended, and whether it was killed.
 	finish() (*guestpb.ExecResult, bool)
+	// processes lists those that there are at this moment, as far as they can be told.
+	processes() []int
 	// limit is the limit of its jail that the program has hit, or nil; finish has been called.
 	limit() error
 	// awaitGone waits until nothing is left; finish has been called.
@@ -45,6 +47,9 @@ func reap(cmd *osexec.Cmd) (*guestpb.ExecResult, bool) {
 	}
 	return exitOf(cmd.ProcessState), wasKilled(cmd.ProcessState)
 }
+
+// processes: of others than the program nothing is known.
+func (g *group) processes() []int { return []int{g.process.Pid} }
 
 // limit: without a jail there is none.
 func (g *group) limit() error { return nil }

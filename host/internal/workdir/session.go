@@ -54,12 +54,21 @@ func (s *Store) newSession(tenantDir string) (*Session, error) {
 	return session, nil
 }
 
+// Places are the directories that hold all of the session's files. None is a part of another.
+func (s *Session) Places() []string {
+	places := []string{s.Root}
+	if filepath.Dir(s.EngineTmp) != s.Root {
+		places = append(places, s.EngineTmp)
+	}
+	return places
+}
+
 // Remove removes the session's directories with all that is in them, whatever its owner did to it. No process of the
 // session may be left. It may be called again.
 func (s *Session) Remove() error {
-	errs := []error{removeTree(s.Root)}
-	if filepath.Dir(s.EngineTmp) != s.Root {
-		errs = append(errs, removeTree(s.EngineTmp))
+	var errs []error
+	for _, place := range s.Places() {
+		errs = append(errs, removeTree(place))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove the directories of session %s: %w", s.ID, err)

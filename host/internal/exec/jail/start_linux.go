@@ -200,6 +200,19 @@ func (p *Process) Finish() error {
 	return err
 }
 
+// Processes lists the program and what it has started, at this moment.
+func (p *Process) Processes() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.over:
+		return nil
+	case p.group != nil:
+		return p.group.Processes()
+	}
+	return supervisor.Descendants(p.supervisor.Process.Pid)
+}
+
 // Hits are the limits of the cell that the program has hit, of those that a cgroup enforces. Finish has been called.
 func (p *Process) Hits() cgroup.Hits { return p.hits }
 

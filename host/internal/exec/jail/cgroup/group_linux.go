@@ -166,6 +166,15 @@ func (g *Group) Locks() []*os.File {
 	return files
 }
 
+// Processes lists the processes in the group, the supervisor possibly among them.
+func (g *Group) Processes() []int {
+	if len(g.directories) == 0 {
+		return nil
+	}
+	list, _ := processesIn(g.directories[0].path) // none where it is gone
+	return list
+}
+
 // Hits says which limits were hit so far. That of memory counts as hit once something was killed for it.
 func (g *Group) Hits() Hits {
 	var hits Hits

@@ -85,6 +85,15 @@ func (p process) kill() {
 	}
 }
 
+// Descendants lists the ids of the processes below one.
+func Descendants(of int) []int {
+	var pids []int
+	for _, d := range descendants(of) {
+		pids = append(pids, d.pid)
+	}
+	return pids
+}
+
 // descendants lists the processes below one.
 func descendants(of int) []process {
 	proc, err := os.Open("/proc")
