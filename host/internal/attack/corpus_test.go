@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -173,7 +173,8 @@ func run(j *Jail, cell Cell, path string, args ...string) (string, error) {
 		return "", err
 	}
 	defer r.Close()
-	p, err := j.Start(Command{Path: path, Args: args, Env: []string{"PATH=/usr/bin:/bin"}, Dir: cell.Write[0], Cell: cell, Stdout: w, Stderr: w, ExitTimeout: time.Second})
+	env := []string{"PATH=/usr/bin:/bin", "GORACE=atexit_sleep_ms=0"} // the program may be this one, with the race detector
+	p, err := j.Start(Command{Path: path, Args: args, Env: env, Dir: cell.Write[0], Cell: cell, Stdout: w, Stderr: w, ExitTimeout: time.Second})
 	w.Close()
 	if err != nil {
 		return "", err

@@ -55,9 +55,12 @@ type Limits struct {
 	Bytes uint64 // of memory
 }
 
+// Program is the file that a compiler executes: this program. Tests alone put another in its place, see package compilertest.
+var Program = self
+
 // Compile compiles the module and puts the machine code into dir, as a cache of wazero's. The end of ctx ends it.
 func Compile(ctx context.Context, module []byte, dir string, l Limits) error {
-	path, err := self()
+	path, err := Program()
 	if err != nil {
 		return fmt.Errorf("start a compiler: %w", err)
 	}

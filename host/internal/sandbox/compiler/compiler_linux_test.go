@@ -1,4 +1,4 @@
-package compiler
+package compiler_test
 
 import (
 	"errors"
@@ -11,15 +11,21 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/provisor/provisor/host/internal/sandbox/compiler"
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A compiler that crashes takes nobody with it, and its last words are kept.
 func TestCrash(t *testing.T) {
+	if _, err := compiler.Program(); err != nil { // so that the child below is no other
+		t.Fatal(err)
+	}
 	crashed := make(chan error)
 	go func() {
-		crashed <- Compile(t.Context(), nest(100_000), t.TempDir(), Limits{Time: time.Minute, Bytes: 1 << 30})
+		crashed <- compiler.Compile(t.Context(), nest(100_000), t.TempDir(), compiler.Limits{Time: time.Minute, Bytes: 1 << 30})
 	}()
 	for {
 		time.Sleep(10 * time.Millisecond)
@@ -32,7 +38,7 @@ func TestCrash(t *testing.T) {
 		}
 	}
 	err := <-crashed
-	var crash *CrashError
+	var crash *compiler.CrashError
 	if !errors.As(err, &crash) || err.Error() != "the compiler crashed: exit status 2" || !strings.Contains(crash.Output, "SIGQUIT") {
 		t.Errorf("got %v", err)
 	}
@@ -54,8 +60,8 @@ func child(t *testing.T) int {
 }
 
 func TestInvalid(t *testing.T) {
-	err := Compile(t.Context(), []byte("no module"), t.TempDir(), Limits{Time: time.Minute, Bytes: 1 << 30})
-	var invalid *InvalidError
+	err := compiler.Compile(t.Context(), []byte("no module"), t.TempDir(), compiler.Limits{Time: time.Minute, Bytes: 1 << 30})
+	var invalid *compiler.InvalidError
 	if !errors.As(err, &invalid) || err.Error() != "invalid magic number" {
 		t.Errorf("got %v", err)
 	}
@@ -66,7 +72,7 @@ func TestDirectoryThatIsNone(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := Compile(t.Context(), nest(3), file, Limits{Time: time.Minute, Bytes: 1 << 30})
+	err := compiler.Compile(t.Context(), nest(3), file, compiler.Limits{Time: time.Minute, Bytes: 1 << 30})
 	if err == nil || !strings.Contains(err.Error(), "file") {
 		t.Errorf("got %v", err)
 	}
