@@ -15,6 +15,7 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/client/template"
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
 	pb "github.com/provisor/provisor/proto/provisionerpb"

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 )
 
 // sharedCache is where other tests have built and compiled the plugins before.
@@ -22,7 +24,7 @@ func sharedCache(t *testing.T) string {
 }
 
 func TestEchoPasses(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		t.Skip("builds a plugin")
 	}
 	TestWith(t, Options{
@@ -32,7 +34,7 @@ func TestEchoPasses(t *testing.T) {
 }
 
 func TestTerraformPasses(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		t.Skip("runs an engine")
 	}
 	TestWith(t, Options{

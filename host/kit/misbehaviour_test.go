@@ -37,7 +37,7 @@ func outcomes(t *testing.T, o Options, names ...string) (got []string, text stri
 
 // TestMisbehavingScripts has the echo plugin misbehave.
 func TestMisbehavingScripts(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		t.Skip("builds a plugin")
 	}
 	for _, test := range []struct {

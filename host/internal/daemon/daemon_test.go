@@ -19,6 +19,7 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/config"
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -163,7 +164,7 @@ tenant "team-b" {
 // TestReloadUnderLoad reloads 50 times, every other time a file that is bad, while two tenants run 500 sessions.
 func TestReloadUnderLoad(t *testing.T) {
 	sessions, reloads := 500, 50
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		sessions, reloads = 50, 5
 	}
 	r := start(t, "concurrency = 8\nmax_streams = 1000\n"+twoTenants(""))

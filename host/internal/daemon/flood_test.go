@@ -13,7 +13,7 @@ import (
 // TestFlood has one tenant flood the daemon with sessions while another runs one after the other. The other's do not wait for the first's:
 // the bound is generous, since the machine itself is shared.
 func TestFlood(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		t.Skip("it measures")
 	}
 	r := start(t, twoTenants("  queue = 1000"))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host/internal/sandbox"
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/internal/wasmtest"
 )
 

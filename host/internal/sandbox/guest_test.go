@@ -16,7 +16,7 @@ import (
 // goGuest builds testdata/guest.
 func goGuest(t testing.TB) []byte {
 	t.Helper()
-	if testing.Short() || slowCompiler {
+	if testing.Short() {
 		t.Skip("builds and compiles a Go plugin")
 	}
 	out := filepath.Join(t.TempDir(), "guest.wasm")

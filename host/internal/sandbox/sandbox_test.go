@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/provisor/provisor/abi"
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/proto/guestpb"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )

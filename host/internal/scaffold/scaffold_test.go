@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/kit"
 )
 
 // TestNewPlugin takes a new plugin through all that its author is told: its tests, and the conformance kit.
 func TestNewPlugin(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		t.Skip("builds a plugin")
 	}
 	dir, err := New(t.Context(), Options{Name: "first", Dir: filepath.Join(t.TempDir(), "a directory")})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/access"
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 )

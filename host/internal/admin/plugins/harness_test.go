@@ -29,6 +29,7 @@ import (
 	"github.com/provisor/provisor/host/internal/admin/plugins"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/plugin/registry"
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/internal/server"
 	"github.com/provisor/provisor/host/internal/wasmtest"
 	"github.com/provisor/provisor/proto/guestpb"

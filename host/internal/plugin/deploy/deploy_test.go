@@ -15,6 +15,7 @@ import (
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
+	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/internal/wasmtest"
 	"github.com/provisor/provisor/proto/guestpb"
 )

@@ -1,6 +1,0 @@
-//go:build race
-
-package sandbox
-
-// slowCompiler is whether the race detector slows the compiler down, tenfold.
-const slowCompiler = true

@@ -1,6 +1,0 @@
-//go:build race
-
-package scaffold
-
-// raceEnabled: the race detector sees nothing of what runs in WebAssembly, and makes compiling it very slow.
-const raceEnabled = true

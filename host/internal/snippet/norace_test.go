@@ -1,5 +1,0 @@
-//go:build !race
-
-package snippet_test
-
-const raceEnabled = false
