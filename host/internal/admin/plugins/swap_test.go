@@ -128,7 +128,7 @@ func TestSwapUnderLoad(t *testing.T) {
 	if after.code > before.code+4<<20 {
 		t.Errorf("%d KiB of compiled code are mapped, before it were %d", after.code>>10, before.code>>10)
 	}
-	if after.resident > before.resident+48<<20 {
+	if after.resident > before.resident+48<<20 && !slow { // the detector remembers what was in memory
 		t.Errorf("%d MiB are resident, before it were %d", after.resident>>20, before.resident>>20)
 	}
 }
