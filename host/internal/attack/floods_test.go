@@ -29,7 +29,7 @@ func floods() []attack {
 		{"directories a mile deep", "A program makes 600 directories, each in the one before: three times as long as any path may be", "The session's directories are removed step by step", echoes(
 			"run terraform sh \"p=$(printf 'a-rather-long-name/%.0s' $(seq 200)); mkdir -p x/$p y/$p z/$p && mv x y/$p && mv y z/$p\"", "")},
 		{"a flood of program runs", "The echo plugin runs the engine six times", "`program_runs` of a request, which the error names", echoesIn(limited(&guestpb.Limits{ProgramRuns: 5}), strings.Repeat("run terraform version\n", 6), "5 program runs for one request (setting program_runs)")},
-		{"a flood from a program", "A program writes without end", "`output_bytes` of a run, which the error names: the program is killed", echoesIn(limited(&guestpb.Limits{OutputBytes: 1 << 20}), "run terraform sh \"yes\"", "setting output_bytes")},
+		{"a flood from a program", "A program writes without end", "`output_bytes` of a run, which the error names: the program is killed", echoesIn(limited(&guestpb.Limits{OutputBytes: 1 << 20}), "run terraform sh \"yes "+strings.Repeat("x", 100)+"\"", "setting output_bytes")},
 	}
 }
 

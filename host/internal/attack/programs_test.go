@@ -54,7 +54,7 @@ func programs() []attack {
 		denied("a request of garbage", "`exec_start` with 2,000 arguments of garbage, and with half a message", "Messages are decoded before anything else: errno 1", abi.Invalid, "does not decode", nil),
 		{"a directory that leads out", "Runs the engine in `..`, `/`, `/etc`, `a/../../..`, and in links to `/` and `..` that a program has made", "Directories are relative to /work and resolved in it: errno 1 or 2", directories},
 		{"a program that reads nothing", "Writes 1 MiB to a program that does not read, 64 KiB at a time", "`exec_write` never waits: it says that it took less", deaf},
-		{"a program that says nothing", "Waits for the output of a program that sleeps", "A call that waits ends with the request", runs(host.Options{RequestTimeout: time.Second, GracePeriod: briefly, ExitTimeout: briefly}, func() []byte {
+		{"a program that says nothing", "Waits for the output of a program that sleeps", "A call that waits ends with the request", runs(host.Options{RequestTimeout: time.Second, GracePeriod: late, ExitTimeout: briefly}, func() []byte {
 			m := newModule()
 			m.start(engine("sh", "trap '' INT; sleep 300 & wait; sleep 300"))
 			m.call(abi.FuncExecRead, 1, outAt, 16, -1)
