@@ -48,8 +48,8 @@ esac
 	}{
 		{"memory", "the limit of 67108864 bytes of memory is reached (setting program_memory_bytes)", true},
 		{"processes", "the limit of 50 processes and threads is reached (setting program_processes)", true},
-		{"disk", "the programs were ended: the limit of 52428800 bytes on disk is reached (setting disk_bytes)", false},
-		{"files", "the programs were ended: the limit of 2000 files is reached (setting files)", false},
+		{"disk", "what programs have written: the limit of 52428800 bytes on disk is reached (setting disk_bytes)", false},
+		{"files", "what programs have written: the limit of 2000 files is reached (setting files)", false},
 	} {
 		t.Run(tt.flood, func(t *testing.T) {
 			if tt.group && !groups {

@@ -197,15 +197,11 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	p, err := exec.Start(exec.Program{
 		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
 		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.programJail(), Cell: u.cell(dir, c), Holds: []*os.File{held},
-		LimitHit: func(err error) { dir.hit.Store(&err) },
+		Watch: dir.disk, LimitHit: func(err error) { dir.hit.Store(&err) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	dir.disk.Follow(p.Done(), p.Processes, func(err error) {
-		dir.hit.Store(&err)
-		_ = p.KillForLimit()
-	})
 	if u.options.Dependencies != nil && isGraph(c.Args) {
 		return &tee{Process: p, whole: u.options.Dependencies}, nil
 	}

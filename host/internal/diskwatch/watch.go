@@ -47,7 +47,7 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	text := fmt.Sprintf("the programs were ended: the limit of %d %s is reached", e.Value, e.Limit)
+	text := fmt.Sprintf("what programs have written: the limit of %d %s is reached", e.Value, e.Limit)
 	if e.Setting == "" {
 		return text
 	}
@@ -77,56 +77,77 @@ func New(dirs []string, l Limits) *Watch {
 	return &Watch{dirs: dirs, limits: l, runs: make(map[*run]bool)}
 }
 
-// Follow watches while a program runs, until it is done. Past a limit it calls kill, from another goroutine, once. processes lists the
-// program's processes, as far as they can be told.
-func (w *Watch) Follow(done <-chan struct{}, processes func() []int, kill func(error)) {
+// Begin watches while a program runs. Past a limit it calls kill, from another goroutine, once. processes lists the program's processes, as
+// far as they can be told. The caller must call end when the program has ended: it returns the limit that was reached, or nil. A program that
+// has failed may have failed for that.
+func (w *Watch) Begin(processes func() []int, kill func()) (end func(failed bool) error) {
 	if w.limits == (Limits{}) {
-		return
+		return func(bool) error { return nil }
 	}
 	r := &run{processes}
 	w.mu.Lock()
 	w.runs[r] = true
+	if w.free == 0 {
+		w.free, _ = recovery.FreeBytes(w.dirs[0])
+		w.room = w.limits.Bytes
+	}
 	w.mu.Unlock()
-	go func() {
-		ticker := time.NewTicker(tick)
-		defer ticker.Stop()
-		defer func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			delete(w.runs, r)
-		}()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-			}
-			if err := w.check(); err != nil {
-				kill(err)
-				return
-			}
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() { stopped <- w.watch(stop, kill) }()
+	return func(failed bool) error {
+		close(stop)
+		err := <-stopped
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.runs, r)
+		if err == nil && (failed || w.urgent()) {
+			err = w.check()
 		}
-	}()
+		return err
+	}
 }
 
-// check looks, if it is time to.
-func (w *Watch) check() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := time.Now()
-	free, err := recovery.FreeBytes(w.dirs[0])
-	urgent := err == nil && w.limits.Bytes > 0 && w.free-free > w.room
-	if now.Before(w.next) && !urgent {
-		return nil
+// watch watches until it is stopped, or a limit is reached.
+func (w *Watch) watch(stop <-chan struct{}, kill func()) error {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-ticker.C:
+		}
+		w.mu.Lock()
+		var err error
+		if w.urgent() || !time.Now().Before(w.next) {
+			err = w.check()
+		}
+		w.mu.Unlock()
+		if err != nil {
+			kill()
+			return err
+		}
 	}
+}
+
+// urgent says whether the limit may have been reached since the last look. The lock is held.
+func (w *Watch) urgent() bool {
+	free, err := recovery.FreeBytes(w.dirs[0])
+	return err == nil && w.limits.Bytes > 0 && w.free-free >= w.room
+}
+
+// check looks, and says which limit is reached. One file can't have more than the limit, so having just as much is too much. The lock is
+// held.
+func (w *Watch) check() error {
+	began := time.Now()
+	free, _ := recovery.FreeBytes(w.dirs[0]) // without it there is a look every second
 	usage, err := w.look()
-	took := time.Since(now)
 	w.free, w.room = free, w.limits.Bytes-usage.Bytes
-	w.next = time.Now().Add(max(lookEvery, restShare*took))
+	w.next = time.Now().Add(max(lookEvery, restShare*time.Since(began)))
 	switch {
 	case err != nil:
 		return err
-	case w.limits.Bytes > 0 && usage.Bytes > w.limits.Bytes:
+	case w.limits.Bytes > 0 && usage.Bytes >= w.limits.Bytes:
 		return &LimitError{Limit: "bytes on disk", Value: w.limits.Bytes, Setting: jailfs.SettingBytes}
 	case w.limits.Files > 0 && usage.Files > w.limits.Files:
 		return &LimitError{Limit: "files", Value: w.limits.Files, Setting: jailfs.SettingFiles}

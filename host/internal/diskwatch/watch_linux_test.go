@@ -7,10 +7,8 @@ import (
 	osexec "os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -101,7 +99,7 @@ func TestDeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := newLook(Limits{}).tree(dir)
-	if limit := (*LimitError)(nil); !errors.As(err, &limit) || abi.ErrnoOf(err) != abi.Limit || err.Error() != "the programs were ended: the limit of 256 levels of directories is reached" {
+	if limit := (*LimitError)(nil); !errors.As(err, &limit) || abi.ErrnoOf(err) != abi.Limit || err.Error() != "what programs have written: the limit of 256 levels of directories is reached" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -116,6 +114,7 @@ func TestFlood(t *testing.T) {
 		{"one file", "head -c 4000000000 /dev/zero >a", Limits{Bytes: 100 << 20}, "the limit of 104857600 bytes on disk is reached (setting disk_bytes)"},
 		{"many", "while :; do i=$((i+1)); head -c 1000000 /dev/zero >a$i; done", Limits{Bytes: 20 << 20}, "(setting disk_bytes)"},
 		{"without a name", "exec 9>a; rm a; head -c 4000000000 /dev/zero >&9", Limits{Bytes: 100 << 20}, "(setting disk_bytes)"},
+		{"as much as one file may have", "ulimit -f 2048; head -c 3000000 /dev/zero >a", Limits{Bytes: 1 << 20}, "the limit of 1048576 bytes on disk is reached (setting disk_bytes)"},
 		{"files", "while :; do i=$((i+1)); : >a$i; done", Limits{Files: 1000}, "the limit of 1000 files is reached (setting files)"},
 		{"nothing", "sleep 1.5", Limits{Bytes: 1 << 20, Files: 10}, "<nil>"},
 	} {
@@ -126,30 +125,18 @@ func TestFlood(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			var mu sync.Mutex
-			var got error
-			done := make(chan struct{})
-			var at Usage
-			New([]string{dir}, tt.limits).Follow(done, func() []int { return []int{cmd.Process.Pid} }, func(err error) {
-				mu.Lock()
-				defer mu.Unlock()
-				got = err
-				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-				l := newLook(Limits{})
-				_ = l.tree(dir)
-				at = l.Usage
-			})
-			_ = cmd.Wait()
-			close(done)
-			mu.Lock()
-			defer mu.Unlock()
+			end := New([]string{dir}, tt.limits).Begin(func() []int { return []int{cmd.Process.Pid} }, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+			got := end(cmd.Wait() != nil)
+			l := newLook(Limits{})
+			if err := l.tree(dir); err != nil {
+				t.Error(err)
+			}
 			if !strings.HasSuffix(fmt.Sprint(got), tt.want) {
 				t.Errorf("got %v, want %s", got, tt.want)
 			}
-			t.Logf("limit %+v, there was %+v", tt.limits, at)
+			t.Logf("limit %+v, there was %+v", tt.limits, l.Usage)
 		})
 	}
-	time.Sleep(2 * tick) // for the last goroutine
 }
 
 func write(t *testing.T, path string, size int) {

@@ -85,14 +85,20 @@ func (p *Process) supervise(started chan<- error) {
 	started <- nil
 	defer close(p.done)
 
+	end := func(bool) error { return nil }
+	if w := p.program.Watch; w != nil {
+		end = w.Begin(p.tree.processes, func() { _ = p.Kill(killedByLimit) })
+	}
 	p.tree.awaitExit()
 	p.exited.Store(true)
 	ended := time.Now()
 	p.awaitStreams(strayGrace)
 	result, killed := p.tree.finish()
 	p.result = p.summary(result, killed, ended)
-	if err := p.tree.limit(); err != nil && p.program.LimitHit != nil {
-		p.program.LimitHit(err)
+	for _, err := range []error{p.tree.limit(), end(result.GetExitCode() != 0)} {
+		if err != nil && p.program.LimitHit != nil {
+			p.program.LimitHit(err)
+		}
 	}
 	p.strays = p.tree.awaitGone()
 	for _, o := range p.outputs {
@@ -186,12 +192,6 @@ func (p *Process) Wait(ctx context.Context) (*guestpb.ExecResult, error) {
 
 // Done is closed once the program and its process group are gone.
 func (p *Process) Done() <-chan struct{} { return p.done }
-
-// Processes lists the program and what it has started, at this moment and as far as that can be told.
-func (p *Process) Processes() []int { return p.tree.processes() }
-
-// KillForLimit kills the program since a limit was passed that somebody else watches; see Kill.
-func (p *Process) KillForLimit() error { return p.Kill(killedByLimit) }
 
 // Interrupt asks the program to end. Only the program's own process is told: an engine stops its providers itself.
 // On Windows the console's break event goes to the whole group. A program that has ended is left alone.

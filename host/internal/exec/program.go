@@ -40,12 +40,21 @@ type Program struct {
 	// Jail, if not nil, is the sandbox that the program runs in, and Cell what it may reach from there.
 	Jail *jail.Jail
 	Cell jail.Cell
-	// LimitHit, if not nil, is told of a limit of the jail that the program has hit (a *LimitError), before its end is: the program, or what
-	// it has started, may have failed for that.
+	// Watch, if not nil, watches over the program.
+	Watch Watch
+	// LimitHit, if not nil, is told of a limit of the jail (a *LimitError) or of the watch that was hit, before the program's end is: it, or
+	// what it has started, may have failed for that.
 	LimitHit func(error)
 	// Holds are files that stay open for as long as anything of a jailed program is there, also when the daemon has died. The program
 	// does not get them.
 	Holds []*os.File
+}
+
+// Watch watches over programs.
+type Watch interface {
+	// Begin is called when a program runs. processes lists those that there are at the moment, as far as they can be told; kill ends them.
+	// end is called when they are gone, and returns the limit that was hit, or nil.
+	Begin(processes func() []int, kill func()) (end func(failed bool) error)
 }
 
 // command is the program for os/exec, without its streams.
