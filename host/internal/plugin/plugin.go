@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -128,14 +129,17 @@ func readFile(path string, limit uint64) ([]byte, error) {
 		return nil, withoutPath(err)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
-	if err != nil {
+	if info, err = f.Stat(); err != nil {
 		return nil, withoutPath(err)
 	}
-	if uint64(len(b)) > limit {
+	b := bytes.NewBuffer(make([]byte, 0, min(uint64(info.Size()), limit)+bytes.MinRead))
+	if _, err := b.ReadFrom(io.LimitReader(f, int64(limit)+1)); err != nil {
+		return nil, withoutPath(err)
+	}
+	if uint64(b.Len()) > limit {
 		return nil, fmt.Errorf("it is larger than %d bytes, the limit for modules (setting module_bytes)", limit)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // withoutPath is the error without the path, which the caller's error names already.

@@ -29,7 +29,7 @@ const (
 	// keptModules is how many plugins stay in the cache directory. One takes some five times the size of its file.
 	keptModules = 16
 	// recipe changes when what is made of a plugin does: another one makes it anew.
-	recipe = 2
+	recipe = 3
 	// youngest is how old a file must be before it is taken for one that nobody wants.
 	youngest = time.Hour
 )
@@ -39,7 +39,7 @@ const (
 	entriesDir   = "modules"
 	buildPrefix  = "build-"
 	wazeroPrefix = "wazero-"
-	moduleFile   = "module"   // of an entry: the instrumented module
+	outlineFile  = "outline"  // of an entry: the outline of the instrumented module
 	initialFile  = "initial"  // of an entry: what an instance begins as
 	snapshotFile = "snapshot" // of an entry: what an instance is once it is initialised; may be missing
 	codeFile     = "code"     // of an entry: which file of wazero's is the machine code, and its digest
@@ -121,9 +121,9 @@ type code struct {
 	Digest string
 }
 
-// read returns the instrumented module, once it has made sure that its machine code is as it was made. fs.ErrNotExist: there is no such
+// read returns the outline of the module, once it has made sure that its machine code is as it was made. fs.ErrNotExist: there is no such
 // entry.
-func (e entry) read() (module []byte, err error) {
+func (e entry) read() (outline []byte, err error) {
 	b, err := os.ReadFile(filepath.Join(e.dir, codeFile))
 	if err != nil {
 		return nil, err
@@ -140,37 +140,54 @@ func (e entry) read() (module []byte, err error) {
 		return nil, fmt.Errorf("%w: %s has another digest than it had", errDamaged, path)
 	}
 	// The machine code's name is a digest of this file's content: it needs none of its own.
-	if module, err = os.ReadFile(filepath.Join(e.dir, moduleFile)); err != nil {
+	if outline, err = os.ReadFile(filepath.Join(e.dir, outlineFile)); err != nil {
 		return nil, fmt.Errorf("%w: %v", errDamaged, err)
 	}
 	now := time.Now()
 	_ = os.Chtimes(e.dir, now, now) // for prune
-	return module, nil
+	return outline, nil
 }
 
 var errDamaged = errors.New("it is damaged")
 
-// keep makes an entry of the module and of the machine code that a compiler has put into the directory built.
-func (e entry) keep(parts *instrument.Parts, built string) error {
-	files, err := filepath.Glob(filepath.Join(built, wazeroPrefix+"*", "*"))
+// build are the directories into which a compiler has put the machine code of a module, and that of its outline.
+type build struct{ code, outline string }
+
+// compiled is the file with machine code in such a directory.
+func compiled(dir string) (string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, wazeroPrefix+"*", "*"))
 	if err != nil || len(files) != 1 {
-		return fmt.Errorf("the compiler left %d files", len(files))
+		return "", fmt.Errorf("the compiler left %d files", len(files))
 	}
-	machine := code{}
-	if machine.File, err = filepath.Rel(built, files[0]); err != nil {
+	return files[0], nil
+}
+
+// keep makes an entry of the module and its machine code. wazero names machine code by the whole of a module, which it would have to read
+// and validate each time. So it gets the outline to load, and the module's code lies under the outline's name.
+func (e entry) keep(parts *instrument.Parts, outline []byte, b build) error {
+	from, err := compiled(b.code)
+	if err != nil {
 		return err
 	}
-	if machine.Digest, err = digestFile(files[0]); err != nil {
+	name, err := compiled(b.outline)
+	if err != nil {
+		return err
+	}
+	machine := code{}
+	if machine.File, err = filepath.Rel(b.outline, name); err != nil {
+		return err
+	}
+	if machine.Digest, err = digestFile(from); err != nil {
 		return err
 	}
 	target := filepath.Join(e.cache.dir, machine.File)
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return err
 	}
-	if err := os.Rename(files[0], target); err != nil {
+	if err := os.Rename(from, target); err != nil {
 		return err
 	}
-	b, err := json.Marshal(machine)
+	named, err := json.Marshal(machine)
 	if err != nil {
 		return err
 	}
@@ -182,7 +199,7 @@ func (e entry) keep(parts *instrument.Parts, built string) error {
 	if err := os.Remove(filepath.Join(e.dir, snapshotFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return errors.Join(e.write(moduleFile, parts.Module), e.write(initialFile, start...), e.write(codeFile, b))
+	return errors.Join(e.write(outlineFile, outline), e.write(initialFile, start...), e.write(codeFile, named))
 }
 
 // origin reads what instances of the module begin as. fs.ErrNotExist: there is no such file.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -147,12 +148,13 @@ func (r *Runtime) build(ctx context.Context, e entry, wasm []byte, snapshot bool
 	if m, err := r.load(ctx, e, snapshot); m != nil || err != nil {
 		return m, err
 	}
-	if err := r.compile(ctx, e, parts); err != nil {
+	outline, err := r.compile(ctx, e, parts)
+	if err != nil {
 		return nil, fmt.Errorf("compile the module: %w", err)
 	}
 	m := &Module{runtime: r}
 	if m.origin, err = e.origin(initialFile); err == nil {
-		m.compiled, err = r.loadCompiled(parts.Module)
+		m.compiled, err = r.loadCompiled(outline)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load the compiled module: %w", err)
@@ -160,8 +162,11 @@ func (r *Runtime) build(ctx context.Context, e entry, wasm []byte, snapshot bool
 	return m, nil
 }
 
-// compile compiles a module into its entry.
-func (r *Runtime) compile(ctx context.Context, e entry, parts *instrument.Parts) error {
+// compile compiles a module into its entry, and returns its outline, by which its machine code is found.
+func (r *Runtime) compile(ctx context.Context, e entry, parts *instrument.Parts) (outline []byte, err error) {
+	if outline, err = instrument.Outline(parts.Module); err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(e.cache.dir, buildPrefix)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Caches may be removed at any time.
@@ -170,22 +175,25 @@ func (r *Runtime) compile(ctx context.Context, e entry, parts *instrument.Parts)
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	limits := compiler.Limits{Time: r.limits.CompileTime, Bytes: r.limits.CompileBytes}
-	err = compiler.Compile(ctx, parts.Module, dir, limits)
+	b := build{code: filepath.Join(dir, "code"), outline: filepath.Join(dir, "outline")}
+	if err = compiler.Compile(ctx, parts.Module, b.code, limits); err == nil {
+		err = compiler.Compile(ctx, outline, b.outline, limits)
+	}
 	var crash *compiler.CrashError
 	switch {
 	case errors.Is(err, compiler.ErrTime):
-		return fmt.Errorf("it takes longer than %v (setting %s)", limits.Time.Round(time.Millisecond), settingCompileTime)
+		return nil, fmt.Errorf("it takes longer than %v (setting %s)", limits.Time.Round(time.Millisecond), settingCompileTime)
 	case errors.Is(err, compiler.ErrMemory):
-		return fmt.Errorf("it takes more than %s of memory (setting %s)", size(limits.Bytes), settingCompileBytes)
+		return nil, fmt.Errorf("it takes more than %s of memory (setting %s)", size(limits.Bytes), settingCompileBytes)
 	case errors.As(err, &crash):
 		r.log.Error("the compiler crashed", "state", crash.State, "output", crash.Output)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return e.keep(parts, dir)
+	return outline, e.keep(parts, outline, b)
 }
