@@ -119,6 +119,8 @@ func FuzzModules(f *testing.F) {
 		}
 		if before, after := accepts(t, out), accepts(t, parts.Module); before != after {
 			t.Errorf("wazero takes it: whole: %v, split: %v", before, after)
+		} else if outline, err := instrument.Outline(parts.Module); err != nil || before && !accepts(t, outline) {
+			t.Errorf("wazero takes the module but not its outline (%v)", err)
 		}
 		for _, d := range parts.Data {
 			if uint64(d.Offset)+uint64(len(d.Bytes)) > parts.MemoryBytes {
