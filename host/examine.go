@@ -61,45 +61,43 @@ func Examine(ctx context.Context, o Options) (*Examination, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	// That a layer is required and missing is said of the layer.
-	wanted := o.Jail.options()
-	wanted.Require = nil
-	j, err := jail.New(wanted)
-	if err != nil {
-		return nil, err
-	}
-	if with, err := j.With(o.Jail.Require, nil); with == nil {
-		return nil, err
-	}
-	trials, err := tryJail(j, o.Jail.Require)
-	if err != nil {
-		return nil, err
-	}
 	for _, dir := range []*string{&o.CacheDir, &o.DataDir} {
+		var err error
 		if *dir, err = filepath.Abs(*dir); err != nil {
 			return nil, err
 		}
 	}
-	e := &Examination{Jail: trials}
+	e := &Examination{}
+	// That a layer is required and missing is said of the layer.
+	wanted := o.Jail.options()
+	wanted.Require = nil
+	j, err := jail.New(wanted)
+	if err == nil {
+		e.Jail, err = tryJail(j, o.Jail.Require)
+	}
+	if err != nil {
+		e.Findings = append(e.Findings, Finding{Name: "jail", State: FindingProblem, Text: err.Error()})
+	}
 	for _, options := range o.engines() {
-		e.Findings = append(e.Findings, examineEngine(ctx, &o, options, j)...)
+		for _, f := range examineEngine(ctx, &o, options, j) {
+			if !slices.Contains(e.Findings, f) { // engines may have a mirror in common
+				e.Findings = append(e.Findings, f)
+			}
+		}
 	}
 	e.Findings = append(e.Findings, examineCache(o.CacheDir), examineData(o))
 	return e, nil
 }
 
-// tryJail tries each layer.
+// tryJail tries each layer. With an error, the layers were put up, but not tried.
 func tryJail(j *jail.Jail, required []JailLayer) ([]JailTrial, error) {
 	tried, err := j.Trial()
-	if err != nil {
-		return nil, err
-	}
 	var trials []JailTrial
 	for _, s := range j.Report() {
 		t := tried[s.Layer]
 		trials = append(trials, JailTrial{JailStatus: s, Required: slices.Contains(required, s.Layer), Refused: t.Refused, Allowed: t.Allowed})
 	}
-	return trials, nil
+	return trials, err
 }
 
 func examineEngine(ctx context.Context, o *Options, e EngineOptions, j *jail.Jail) []Finding {
@@ -107,16 +105,16 @@ func examineEngine(ctx context.Context, o *Options, e EngineOptions, j *jail.Jai
 	if e.Name != "" {
 		f.Name += " " + e.Name
 	}
-	slot, err := newEngineSlot(o, e, j)
+	slot := &engineSlot{EngineOptions: e, options: o.engineOptions(e)}
 	slot.options.NoBuild = true
-	var found *engine.Engine
-	if err == nil {
-		found, err = slot.find(ctx)
+	found, err := slot.find(ctx)
+	if j != nil && err == nil {
+		_, err = newEngineSlot(o, e, j) // whether its own jail can be had
 	}
 	switch {
 	case errors.Is(err, engine.ErrBuild):
-		f.State, f.Text = FindingNote, fmt.Sprintf("neither terraform nor tofu is on the PATH, so the first daemon will %v", err)
-		f.Fix = "install one of them, or name a binary (--engine, path)"
+		f.State, f.Text = FindingNote, fmt.Sprintf("no engine on the PATH will do, so the first daemon will %v", err)
+		f.Fix = "install Terraform or OpenTofu, or name a binary (--engine, path)"
 	case err != nil:
 		f.State, f.Text = FindingProblem, err.Error()
 	default:

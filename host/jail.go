@@ -58,6 +58,9 @@ func JailHealth(report []JailStatus) map[string]bool {
 
 // fill checks the options and puts defaults in.
 func (o *JailOptions) fill() error {
+	if err := o.options().Check(); err != nil {
+		return err
+	}
 	for _, path := range o.Expose {
 		if !filepath.IsAbs(path) || filepath.Clean(path) == "/" {
 			return fmt.Errorf("jail: can't expose %q: want the absolute path of a file or a directory, not the root of all", path)

@@ -32,7 +32,7 @@ type Jail struct {
 // New finds out, by trying it, what this machine enforces. Where a required layer is missing, the jail is returned with the error: it can say
 // what there is.
 func New(o Options) (*Jail, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	j := &Jail{options: o, statuses: map[Layer]Status{}}
@@ -49,7 +49,7 @@ func New(o Options) (*Jail, error) {
 func (j *Jail) With(require, disable []Layer) (*Jail, error) {
 	o := j.options
 	o.Require, o.Disable = slices.Concat(o.Require, require), slices.Concat(o.Disable, disable)
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	with := j.without(disable)
@@ -57,8 +57,8 @@ func (j *Jail) With(require, disable []Layer) (*Jail, error) {
 	return with, with.check()
 }
 
-// check says what is wrong with the options.
-func (o Options) check() error {
+// Check says what is wrong with the options themselves.
+func (o Options) Check() error {
 	for _, l := range slices.Concat(o.Require, o.Disable) {
 		if !slices.Contains(Layers(), l) {
 			return fmt.Errorf("jail: there is no layer %q; there are: %s", l, join(Layers()))

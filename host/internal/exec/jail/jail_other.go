@@ -2,6 +2,9 @@
 
 package jail
 
+// processTree is what there is in the place of that layer; package exec does it.
+const processTree = "a program's process group is ended with it (on Windows its job object, which nothing leaves); what leaves the group stays"
+
 // system is what a jail stands on: nothing, here.
 type system struct{}
 
@@ -12,6 +15,9 @@ func (j *Jail) probe() error {
 	for _, l := range Layers() {
 		if j.statuses[l].State != Disabled {
 			j.statuses[l] = Status{State: Missing, How: "there is no jail on this operating system", Fix: "run the daemon on Linux"}
+		}
+		if l == ProcessTree && j.statuses[l].State != Disabled {
+			j.statuses[l] = Status{State: Missing, How: processTree, Fix: "run the daemon on Linux"}
 		}
 	}
 	return nil

@@ -101,14 +101,14 @@ func (j *Jail) try() error {
 
 // describe says what a layer comes to; err is why it does not work as it should.
 func (j *Jail) describe(l Layer, err error) Status {
-	m := thisMachine()
 	if err == nil {
 		s := Status{State: Enforced, How: j.how(l)}
 		if l == Landlock && j.landlock < scopedLandlock {
-			s.Fix = m.kernel("6.12", " for signals and abstract sockets")
+			s.Fix = thisMachine().kernel("6.12", " for signals and abstract sockets")
 		}
 		return s
 	}
+	m := thisMachine()
 	switch l {
 	case ProcessTree:
 		left := ""
