@@ -81,6 +81,27 @@ engine "stable" {
   }
 }
 
+# A plugin, at a version that is installed when the daemon starts or reads the file again: its bytes, its name and version, what it asks for, and
+# whether it answers are checked first. Without any block, provisor plugin use and the like say which plugin sessions get; what is said
+# here can't be said otherwise by those.
+plugin "mine" {
+  # The one in its manifest. Without version and source, provisor plugin use says which version that is.
+  version = "1.2.0"
+  # The file: a path, or https://. Without one the version must be installed already.
+  source = "plugins/mine-1.2.0.wasm"
+  # What sha256sum prints for the file. https:// needs it.
+  sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+  # What it may use of the machine, if its manifest asks for it: the engine, and the variables that it may set for it. This is the default.
+  grants {
+    programs = ["terraform"]
+    env      = ["TF_VAR_*", "TF_LOG", "CODER_*"]
+  }
+  # Limits of its sessions in the place of those for all. Where the tenant has its own as well, the lower holds.
+  limits {
+    memory_bytes = "128MiB"
+  }
+}
+
 # A tenant. Its sessions have directories, a cache and limits of their own, and see nothing of another tenant's.
 tenant "platform" {}
 
@@ -95,6 +116,8 @@ tenant "team-a" {
 
   # Its engine, by name. Default: the first.
   engine = "stable"
+  # Its plugin, by name, or one of several versions that are declared: "mine@1.2.0". Default: the first plugin, and of that the first version.
+  plugin = "mine"
   # What the engine gets for this tenant alone, over what it gets for all.
   env      = { AWS_REGION = "eu-central-1" }
   pass_env = []
@@ -110,6 +133,7 @@ tenant "team-a" {
   # Limits in the place of those for all.
   limits {
     disk_bytes      = "1GiB"
+    memory_bytes    = "128MiB"
     request_timeout = "30m"
   }
 }

@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/provisor/provisor/host/internal/plugin/registry"
 )
 
 // Change is other options for a runtime, found good and not in force yet.
 type Change struct {
 	runtime *Runtime
 	setup   *setup
+	plugins *registry.Preparation
 }
 
-// Prepare gets all ready for other options: engines are found, directories made. Nothing changes for sessions before Commit, which can't
-// fail. No two changes may be prepared at once.
+// Prepare gets all ready for other options: engines are found, directories made, plugins installed. Nothing changes for sessions before Commit,
+// which can't fail; where it is not to be, Discard must be called. No two changes may be prepared at once.
 func (r *Runtime) Prepare(ctx context.Context, o Options) (*Change, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
@@ -30,7 +33,16 @@ func (r *Runtime) Prepare(ctx context.Context, o Options) (*Change, error) {
 	if err := s.findEngines(ctx, r.setup.Load().found()); err != nil {
 		return nil, err
 	}
-	return &Change{r, s}, nil
+	plugins, err := r.plugins.Prepare(ctx, o.declared())
+	if err != nil {
+		return nil, err
+	}
+	// A plugin that is new may be the first that asks for an engine.
+	if err := s.findEngines(ctx, r.setup.Load().found()); err != nil {
+		plugins.Discard()
+		return nil, err
+	}
+	return &Change{r, s, plugins}, nil
 }
 
 // checkFixed says which options can't change any more.
@@ -46,8 +58,7 @@ func (r *Runtime) checkFixed(o Options) error {
 		{"min_free", old.MinFree == o.MinFree},
 		{"ballast", old.Ballast == o.Ballast},
 		{"max_kept", old.MaxKept == o.MaxKept},
-		{"limits of plugins (memory_bytes, cpu_millis, response_bytes, console_bytes, open_programs, module_bytes, compile_millis, compile_bytes)",
-			sandboxLimits(old.limits()) == sandboxLimits(o.limits())},
+		{"limits on compiling plugins (module_bytes, compile_millis, compile_bytes)", compileLimits(old.limits()) == compileLimits(o.limits())},
 		{"require in jail", slices.Equal(old.Jail.Require, o.Jail.Require)},
 		{"disable in jail", slices.Equal(old.Jail.Disable, o.Jail.Disable)},
 	} {
@@ -61,5 +72,9 @@ func (r *Runtime) checkFixed(o Options) error {
 // Commit puts the options into force for sessions that begin from now on. Those that are open keep what they began with.
 func (c *Change) Commit() {
 	c.runtime.setup.Store(c.setup)
+	c.plugins.Commit()
 	c.runtime.queue.Configure(c.setup.options.Concurrency, c.setup.options.share)
 }
+
+// Discard leaves all as it was.
+func (c *Change) Discard() { c.plugins.Discard() }

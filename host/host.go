@@ -39,6 +39,9 @@ type Options struct {
 	// Grants are what plugins may use of the host, by the plugin's name. What others may use is DefaultGrants, unless an operator says otherwise
 	// at run time.
 	Grants map[string]Grants
+	// Declared are the plugins that can't be chosen otherwise at run time, in the place of what operators have chosen. The first is that of tenants
+	// that name none.
+	Declared []DeclaredPlugin
 	// Engine is the path of Terraform or OpenTofu. Empty = terraform, then tofu on the PATH.
 	Engine string
 	// Mirror is a directory of providers that engines look into first. Empty = the one in the cache directory.
@@ -161,14 +164,15 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	r.setup.Store(s)
+	// Plugins that are new are tried out in a session.
+	if err := r.openDirectories(); err != nil {
+		return nil, err
+	}
 	if err := r.openPlugins(ctx); err != nil {
 		return nil, err
 	}
 	// One that is named must be there whatever plugins ask for.
 	if err := s.findEngines(ctx, false); err != nil {
-		return nil, err
-	}
-	if err := r.openDirectories(); err != nil {
 		return nil, err
 	}
 	if n := r.states.Rescued(); n > 0 && quiet {
@@ -235,7 +239,7 @@ func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
 		return fmt.Errorf("begin the session: %w", err)
 	}
 	defer lease.Release()
-	o := r.use(p, lease.Plugin, lease.Grants).sessionOptions()
+	o := r.use(p, lease.Plugin, lease.Grants, lease.Limits).sessionOptions()
 	o.Failed = func(string) { lease.Failed() }
 	return session.Run(ctx, o, s)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/provisor/provisor/host/internal/jailfs"
 	"github.com/provisor/provisor/host/internal/sandbox"
@@ -74,6 +75,28 @@ func sandboxLimits(l *guestpb.Limits) sandbox.Limits {
 		ConsoleBytes:  l.GetConsoleBytes(),
 		OpenPrograms:  int(min(l.GetOpenPrograms(), math.MaxInt32)),
 	}
+}
+
+// with are the limits with those of a plugin over them; where both the tenant and the plugin have one of their own, the lower holds.
+func with(limits, tenants, plugins *guestpb.Limits) *guestpb.Limits {
+	if plugins == nil {
+		return limits
+	}
+	limits = proto.Clone(limits).(*guestpb.Limits)
+	plugins.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if tenants.ProtoReflect().Has(f) && tenants.ProtoReflect().Get(f).Uint() < v.Uint() {
+			return true
+		}
+		limits.ProtoReflect().Set(f, v)
+		return true
+	})
+	return limits
+}
+
+// compileLimits are those of the sandbox's that hold for plugins, not for their instances.
+func compileLimits(l *guestpb.Limits) sandbox.Limits {
+	s := sandboxLimits(l)
+	return sandbox.Limits{ModuleBytes: s.ModuleBytes, CompileTime: s.CompileTime, CompileBytes: s.CompileBytes}
 }
 
 func duration(millis uint64) time.Duration {

@@ -19,6 +19,23 @@ import (
 // Grants are what an operator lets a plugin do.
 type Grants = plugin.Grants
 
+// DeclaredPlugin is a plugin that the options declare.
+type DeclaredPlugin = registry.DeclaredPlugin
+
+// PluginRef is a plugin or, with a version, one of its versions.
+type PluginRef = plugin.Ref
+
+// declared is what the options say of plugins.
+func (o Options) declared() registry.Declared {
+	d := registry.Declared{Plugins: o.Declared, Tenants: make(map[string]plugin.Ref)}
+	for t, own := range o.Tenants {
+		if own.Plugin.Name != "" {
+			d.Tenants[t.Name()] = own.Plugin
+		}
+	}
+	return d
+}
+
 // DefaultEnv are the environment names that plugins may set for the engine unless the operator grants others.
 var DefaultEnv = []string{"TF_VAR_*", "TF_LOG", "CODER_*"}
 
@@ -42,7 +59,7 @@ func (r *Runtime) openPlugins(ctx context.Context) error {
 	}
 	r.plugins, err = registry.New(ctx, registry.Options{
 		Base: base, Store: r.store, Sandbox: r.sandbox, Ready: r.ready, Probe: r.probe,
-		Grants: o.Grants, DefaultGrants: DefaultGrants(), Log: o.Log,
+		Grants: o.Grants, DefaultGrants: DefaultGrants(), Declared: o.declared(), Log: o.Log,
 	})
 	return err
 }

@@ -27,7 +27,7 @@ func (r *Runtime) probe(ctx context.Context, p *plugin.Plugin, g plugin.Grants) 
 	if err != nil {
 		return err
 	}
-	o := r.use(pr, p, g).sessionOptions()
+	o := r.use(pr, p, g, nil).sessionOptions()
 	// What it makes is for no later session, and it does not wait behind those of clients.
 	o.Cache, o.Turn, o.Ended = nil, nil, nil
 	o.Log = o.Log.With("probe", true)

@@ -29,13 +29,14 @@ type use struct {
 	runtime *Runtime
 	plugin  *plugin.Plugin
 	grants  plugin.Grants
+	limits  *guestpb.Limits
 	// engine is that which the plugin may run; the zero one = none.
 	engine *engine.Engine
 }
 
-// use is what sessions of that version are made of. What it is granted has been made ready.
-func (r *Runtime) use(pr *profile, p *plugin.Plugin, g plugin.Grants) use {
-	u := use{profile: pr, runtime: r, plugin: p, grants: g.Of(p.Manifest), engine: new(engine.Engine)}
+// use is what sessions of that version are made of. What it is granted has been made ready. The limits are the plugin's own; nil = none.
+func (r *Runtime) use(pr *profile, p *plugin.Plugin, g plugin.Grants, l *guestpb.Limits) use {
+	u := use{profile: pr, runtime: r, plugin: p, grants: g.Of(p.Manifest), limits: with(pr.limits, pr.own, l), engine: new(engine.Engine)}
 	if found := pr.engine.found.Load(); found != nil && u.grants.Program(engineProgram) {
 		u.engine = found.With(pr.env)
 	}
@@ -63,7 +64,7 @@ func (u use) sessionOptions() session.Options {
 		Tenant:         t,
 		Plugin:         u.plugin.Name,
 		Directory:      func(context.Context) (session.Directory, error) { return u.openDirectory(t, id) },
-		Instances:      instances{u.plugin},
+		Instances:      instances{u.plugin, sandboxLimits(u.limits)},
 		Programs:       programs,
 		Turn:           func(begun bool) (*queue.Ticket, error) { return r.turn(t, begun) },
 		Cache:          u.cache(),
@@ -159,15 +160,19 @@ func (d *directory) Remove() error {
 }
 
 // instances makes instances of a plugin for a session.
-type instances struct{ plugin *plugin.Plugin }
+type instances struct {
+	plugin *plugin.Plugin
+	limits sandbox.Limits
+}
 
 func (i instances) New(ctx context.Context, d session.Directory, h *session.Host) (session.Instance, error) {
 	dir := d.(*directory)
 	return i.plugin.Module.Instantiate(ctx, sandbox.InstanceConfig{
-		Name: i.plugin.Name,
-		Work: dir.work,
-		Tmp:  dir.tmp,
-		Host: instanceHost{h},
+		Name:   i.plugin.Name,
+		Work:   dir.work,
+		Tmp:    dir.tmp,
+		Host:   instanceHost{h},
+		Limits: i.limits,
 	})
 }
 

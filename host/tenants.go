@@ -21,6 +21,8 @@ import (
 type TenantOptions struct {
 	// Engine is the name of one of the runtime's engines; empty = the first.
 	Engine string
+	// Plugin is one of those that the options declare; empty = the first of them, unless an operator says otherwise.
+	Plugin PluginRef
 	// Env is what the engine gets over its own EngineOptions.Env, in the same form.
 	Env []string
 	// Limits bound a request or session, and ExitTimeout and GracePeriod the end of one.
@@ -52,8 +54,9 @@ const (
 type profile struct {
 	tenant tenant.Tenant
 	// options are the runtime's as they were.
-	options     Options
-	limits      *guestpb.Limits
+	options Options
+	// limits are those of all, with the tenant's own over them.
+	limits, own *guestpb.Limits
 	exitTimeout time.Duration
 	gracePeriod time.Duration
 	// sessions is how many may be open; 0 = any number.
@@ -70,7 +73,7 @@ type profile struct {
 func (s *setup) newProfile(t tenant.Tenant, o TenantOptions) (*profile, error) {
 	p := &profile{
 		tenant: t, options: s.options, sessions: o.Sessions,
-		limits: s.options.limits(), exitTimeout: s.options.ExitTimeout, gracePeriod: s.options.GracePeriod,
+		limits: s.options.limits(), own: o.Limits, exitTimeout: s.options.ExitTimeout, gracePeriod: s.options.GracePeriod,
 	}
 	if p.sessions == 0 && s.options.Tenants != nil {
 		p.sessions = DefaultSessions

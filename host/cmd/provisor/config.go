@@ -106,7 +106,7 @@ func configuredOptions(c *cli.Context) host.Options {
 }
 
 // besideConfig are the flags about what the file has no words for.
-var besideConfig = []string{"config", "help", "plugin-dir", "grant", "admin-socket", "json"}
+var besideConfig = []string{"config", "help", "plugin-dir", "admin-socket", "json"}
 
 // onlyConfig refuses flags beside --config. What the environment says holds where the file says nothing.
 func onlyConfig(c *cli.Context) error {

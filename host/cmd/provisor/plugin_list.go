@@ -37,6 +37,9 @@ func printPlugins(list plugins.List) error {
 					p.Name, v.Version, k.Failed, k.Sessions, k.StableFailed, k.StableSessions))
 			}
 		}
+		if p.Declared != "" {
+			notes = append(notes, fmt.Sprintf("%s is declared in %s", p.Name, p.Declared))
+		}
 		if w := p.Withdrawn; w != nil {
 			notes = append(notes, fmt.Sprintf("%s@%s was a canary and was withdrawn %s: %s", p.Name, w.Version, humanize.Time(w.At), w.Reason))
 		}

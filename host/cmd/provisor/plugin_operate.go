@@ -205,8 +205,10 @@ func printInstalled(i registry.Installation, d registry.Installed) error {
 	}
 	fmt.Printf("%s@%s %s: %s, sha256:%s\n", d.Name, d.Version, what, humanize.IBytes(uint64(d.Size)), d.Digest)
 	switch {
-	case i.Use:
+	case i.Use && d.Default:
 		fmt.Println("New sessions get it.")
+	case i.Use:
+		fmt.Printf("New sessions of the tenants that get %s get it.\n", d.Name)
 	case i.Canary > 0 && d.Default:
 		fmt.Printf("%d%% of new sessions get it.\n", i.Canary)
 	case i.Canary > 0:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/provisor/provisor/host/internal/access"
 	"github.com/provisor/provisor/host/internal/exec/jail"
+	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
 )
@@ -37,11 +38,13 @@ type Config struct {
 
 	Listeners []Listener
 	Engines   []Engine
+	// Plugins are those that are declared, in the file's order. A plugin has an entry for each of its versions.
+	Plugins []Plugin
 	// Tenants are the tenants that there are. None = the default one, without settings of its own.
 	Tenants []Tenant
 	Limits  Limits
 	Log     Log
-	// AuditFile is where each session leaves a line; empty = in the daemon\'s log.
+	// AuditFile is where each session leaves a line; empty = in the daemon's log.
 	AuditFile string
 }
 
@@ -81,6 +84,22 @@ type Jail struct {
 	Offline []string
 }
 
+// Plugin is a plugin for tenants to get.
+type Plugin struct {
+	// Ref is its name and version; without a version, operators choose one.
+	Ref plugin.Ref
+	// Source is the path of a .wasm file, or where to get one by HTTPS; empty = it must be installed already.
+	Source string
+	// Digest is the SHA-256 that its file must have, in hexadecimal; empty = any.
+	Digest string
+	// Grants are what all versions of the plugin may use of the host, and Limits what bounds their sessions, in the first entry of that name. nil =
+	// as for any plugin.
+	Grants *plugin.Grants
+	Limits *guestpb.Limits
+	// At is where it is declared, FILE:LINE.
+	At string
+}
+
 // Tenant is on whose behalf sessions run.
 type Tenant struct {
 	Tenant tenant.Tenant
@@ -88,6 +107,8 @@ type Tenant struct {
 	Credentials []access.Credential
 	// Engine is the name of one of Engines; empty = the first, or that which is found where there are none.
 	Engine string
+	// Plugin is the name of one of Plugins, or one of its versions; empty = that of the first, unless operators give the tenant another.
+	Plugin plugin.Ref
 	// Env is over that of the engine.
 	Env []string
 	// Weight is the tenant's part of the machine, Concurrency how many of its requests run at once.

@@ -18,12 +18,14 @@ import (
 
 	"github.com/provisor/provisor/host/internal/access"
 	"github.com/provisor/provisor/host/internal/exec/jail"
+	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
 const (
 	secretHash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b" // of "secret"
+	fileHash   = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" // of each plugin's file
 	pinHash    = "ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89"
 )
 
@@ -38,6 +40,10 @@ func (fakeFiles) isFile(path string) error {
 }
 func (f fakeFiles) isDir(path string) error  { return f.isFile(path) }
 func (f fakeFiles) exists(path string) error { return f.isFile(path) }
+func (f fakeFiles) identify(path string) (plugin.Ref, string, error) {
+	name, version, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".wasm"), "-")
+	return plugin.Ref{Name: name, Version: version}, fileHash, f.isFile(path)
+}
 func (f fakeFiles) tokens(path string, owner tenant.Tenant) ([]access.Credential, error) {
 	h := access.Hash(sha256.Sum256([]byte(path)))
 	if strings.Contains(path, "others") {
@@ -120,6 +126,28 @@ engine "tofu" {
   }
 }
 
+plugin "mine" {
+  version = "1.2.0"
+  source  = "plugins/mine-1.2.0.wasm"
+  sha256  = "sha256:` + fileHash + `"
+  grants {
+    programs = ["terraform"]
+    env      = ["TF_VAR_*"]
+  }
+  limits {
+    memory_bytes = "128MiB"
+  }
+}
+plugin "mine" {
+  source = "file:///opt/mine-1.1.0.wasm"
+}
+plugin "far" {
+  version = "3.0.0"
+  source  = "https://example.com/far.wasm"
+  sha256  = "` + strings.ToUpper(fileHash) + `"
+}
+plugin "there" {}
+
 tenant "local" {}
 
 tenant "team-a" {
@@ -128,6 +156,7 @@ tenant "team-a" {
   certificate_subjects = ["CN=team-a,O=Example"]
   certificate_sha256   = ["sha256:` + pinHash + `"]
   engine      = "tofu"
+  plugin      = "mine@1.1.0"
   env         = { AWS_REGION = "eu-central-1" }
   weight      = 3
   concurrency = 2
@@ -135,6 +164,8 @@ tenant "team-a" {
   sessions    = 20
   limits {
     disk_bytes      = "1GiB"
+    memory_bytes    = "64MiB"
+    cpu_millis      = "30s"
     request_timeout = "10m"
     exit_timeout    = "1m30s"
   }
@@ -156,6 +187,10 @@ audit {
 }
 `
 	got, problems := parse([]byte(source), "/etc/provisor/provisor.hcl", fakeFiles{})
+	at := func(text string) string {
+		before, _, _ := strings.Cut(source, text)
+		return fmt.Sprintf("/etc/provisor/provisor.hcl:%d", strings.Count(before, "\n")+1)
+	}
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -178,15 +213,24 @@ audit {
 			{Name: "stable", Path: "/opt/terraform", Version: "1.11.4", Mirror: "/etc/provisor/mirror", Env: []string{"HTTPS_PROXY", "A=", "B=2=3"}},
 			{Name: "tofu", Path: "tofu", Version: "~> 1.9, < 1.13", Jail: Jail{Require: []jail.Layer{jail.Root}, Offline: []string{}}},
 		},
+		Plugins: []Plugin{
+			{
+				Ref: plugin.Ref{Name: "mine", Version: "1.2.0"}, Source: "/etc/provisor/plugins/mine-1.2.0.wasm", Digest: fileHash, At: at("plugin \"mine\" {"),
+				Grants: &plugin.Grants{Programs: []string{"terraform"}, Env: []string{"TF_VAR_*"}}, Limits: &guestpb.Limits{MemoryBytes: 128 << 20},
+			},
+			{Ref: plugin.Ref{Name: "mine", Version: "1.1.0"}, Source: "/opt/mine-1.1.0.wasm", Digest: fileHash, At: at("plugin \"mine\" {\n  source")},
+			{Ref: plugin.Ref{Name: "far", Version: "3.0.0"}, Source: "https://example.com/far.wasm", Digest: fileHash, At: at("plugin \"far\"")},
+			{Ref: plugin.Ref{Name: "there"}, At: at("plugin \"there\"")},
+		},
 		Tenants: []Tenant{
 			{Tenant: local, Limits: Limits{Limits: &guestpb.Limits{}}},
 			{
-				Tenant: a, Engine: "tofu", Env: []string{"AWS_REGION=eu-central-1"}, Weight: 3, Concurrency: 2, Queue: 10, Sessions: 20,
+				Tenant: a, Engine: "tofu", Plugin: plugin.Ref{Name: "mine", Version: "1.1.0"}, Env: []string{"AWS_REGION=eu-central-1"}, Weight: 3, Concurrency: 2, Queue: 10, Sessions: 20,
 				Credentials: []access.Credential{
 					{Tenant: a, Token: hash(t, secretHash)}, {Tenant: a, Certificate: hash(t, pinHash)},
 					{Tenant: a, Subject: "CN=team-a,O=Example"}, {Tenant: a, Token: &file},
 				},
-				Limits: Limits{Limits: &guestpb.Limits{DiskBytes: 1 << 30, RequestMillis: 600_000}, ExitTimeout: 90 * time.Second},
+				Limits: Limits{Limits: &guestpb.Limits{DiskBytes: 1 << 30, MemoryBytes: 64 << 20, CpuMillis: 30_000, RequestMillis: 600_000}, ExitTimeout: 90 * time.Second},
 			},
 		},
 		AuditFile: "/var/log/audit",
@@ -225,7 +269,7 @@ func TestProblems(t *testing.T) {
 		"a value as a block":  {"concurrency {\n}\n", []string{`1:1: concurrency is a value, not a block: write concurrency = ...`}},
 		"in a tenant":         {"tenant \"a\" {\n  token_sha265 = []\n}\n", []string{`2:3: unknown key "token_sha265" in tenant "a": did you mean "token_sha256"?`}},
 		"in a tenant's limit": {good + "tenant \"b\" {\n  limits {\n    disk = 1\n  }\n}\n", []string{`6:5: unknown key "disk" in limits: did you mean "disk_bytes"?`}},
-		"a limit of all":      {good + "tenant \"b\" {\n  limits {\n    memory_bytes = 1\n  }\n}\n", []string{`6:5: memory_bytes is the same for all tenants`}},
+		"a limit of all":      {good + "tenant \"b\" {\n  limits {\n    module_bytes = 1\n  }\n}\n", []string{`6:5: module_bytes can't be set here: set it for all`}},
 		"a number":            {"concurrency = \"many\"\n", []string{`1:16: Unsuitable value: a number is required`}},
 		"too small a number":  {"concurrency = 0\nmax_streams = -1\n", []string{`1:15: concurrency is 0: want a number from 1 on`, `2:15: max_streams is -1`}},
 		"a fraction":          {"concurrency = 1.5\n", []string{`1:15: Unsuitable value`}},
@@ -248,6 +292,23 @@ func TestProblems(t *testing.T) {
 		"an engine that is none":         {good + "tenant \"b\" {\n  engine = \"x\"\n}\nengine \"y\" {}\n", []string{`5:12: there is no engine "x": declare it, or take one of "y"`}},
 		"an engine that is missing":      {good + "engine \"y\" {\n  path = \"./missing\"\n  mirror = \"missing\"\n}\n", []string{`5:10: path: stat /etc/missing`, `6:12: mirror: stat`}},
 		"an engine's version":            {good + "engine \"y\" {\n  version = \"newest\"\n}\n", []string{`5:13: version "newest": want one such as "1.11.4"`}},
+		"a plugin's name":                {"plugin \"A\" {}\nplugin \"a@1.0.0\" {}\n", []string{`1:1: plugin "A": want the name in its manifest`, `2:1: plugin "a@1.0.0": want`}},
+		"a plugin's key":                 {"plugin \"a\" {\n  sha265 = \"\"\n  grants {\n    program = []\n  }\n}\n", []string{`2:3: unknown key "sha265" in plugin "a": did you mean "sha256"?`, `4:5: unknown key "program" in grants: did you mean "programs"?`}},
+		"a plugin's version":             {"plugin \"a\" {\n  version = \"latest\"\n  sha256 = \"12\"\n}\n", []string{`2:13: version is "latest": want the one in its manifest`, `3:12: sha256 is "12": want the file's SHA-256`}},
+		"a plugin that is missing":       {"plugin \"a\" {\n  source = \"missing.wasm\"\n}\n", []string{`2:12: source: stat /etc/missing.wasm`}},
+		"another plugin":                 {"plugin \"a\" {\n  version = \"2.0.0\"\n  source = \"b-1.0.0.wasm\"\n}\n", []string{`1:1: plugin "a": /etc/b-1.0.0.wasm is the plugin b: call it so`}},
+		"another version":                {"plugin \"a\" {\n  version = \"2.0.0\"\n  source = \"a-1.0.0.wasm\"\n}\n", []string{`2:13: version is "2.0.0", but /etc/a-1.0.0.wasm is a@1.0.0`}},
+		"other bytes":                    {"plugin \"a\" {\n  source = \"a-1.0.0.wasm\"\n  sha256 = \"" + strings.Repeat("0", 64) + "\"\n}\n", []string{`3:12: sha256 is 0000`}},
+		"a digest of nothing":            {"plugin \"a\" {\n  sha256 = \"" + strings.Repeat("0", 64) + "\"\n}\n", []string{`2:12: sha256 says nothing without a source`}},
+		"a source by other means":        {"plugin \"a\" {\n  source = \"http://x/a.wasm\"\n}\n", []string{`2:12: source begins with "http://": want a path, file:// or https://`}},
+		"a source that nobody vouches for": {"plugin \"a\" {\n  source = \"https://x/a.wasm\"\n}\nplugin \"b\" {\n  source = \"https://u:hunter2@x/a.wasm\"\n}\n",
+			[]string{`2:12: source: what comes over the network needs version and sha256`, `5:12: source: want an address such as`}},
+		"a plugin's grants":   {"plugin \"a\" {\n  grants {\n    env = [\"A B\"]\n  }\n}\n", []string{`2:3: "A B" is not a variable's name`}},
+		"a plugin's limits":   {"plugin \"a\" {\n  limits {\n    exit_timeout = \"1s\"\n    memory = 1\n  }\n}\n", []string{`3:5: exit_timeout can't be set here`, `4:5: unknown key "memory" in limits: did you mean "memory_bytes"?`}},
+		"a plugin twice":      {"plugin \"a\" {}\nplugin \"a\" {\n  source = \"a-1.0.0.wasm\"\n}\nplugin \"b\" {}\nplugin \"b\" {}\n", []string{`2:1: plugin "a" is declared at /etc/p.hcl:1 too: give each its version`, `6:1: plugin "b" is declared on line 5 already`}},
+		"grants of a version": {"plugin \"a\" {\n  version = \"1.0.0\"\n}\nplugin \"a\" {\n  version = \"2.0.0\"\n  limits {}\n}\n", []string{`4:1: plugin "a": grants and limits are for all versions: say them where it is declared first, at /etc/p.hcl:1`}},
+		"a plugin that is none": {"plugin \"a\" {\n  version = \"1.0.0\"\n}\ntenant \"t\" {\n  token_sha256 = [\"" + secretHash + "\"]\n  plugin = \"a@2.0.0\"\n}\ntenant \"u\" {\n  plugin = \"A\"\n}\n",
+			[]string{`6:12: there is no plugin "a@2.0.0": declare it, or take one of "a@1.0.0"`, `9:12: plugin: "A" is not a plugin's name`}},
 		"environment":                    {good + "engine \"y\" {\n  env = { \"A=B\" = \"c\" }\n  pass_env = [\"\"]\n}\n", []string{`5:9: "A=B" can't be the name of a variable`, `6:14: "" can't be the name`}},
 		"an address":                     {good + "listen \"nowhere\" {}\n", []string{`4:1: address "nowhere": want unix:PATH or HOST:PORT`}},
 		"an address twice":               {good + "listen \"unix:/s\" {}\nlisten \"unix:///s\" {}\n", []string{`5:1: listen "unix:/s" is declared on line 4 already`}},
@@ -356,6 +417,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("tenant \"a\" {\n  token_sha256 = [\"" + secretHash + "\"]\n  limits {\n    files = 7\n  }\n}\n")
 	f.Add("engine \"e\" {\n  version = \">= 1.9, < 2\"\n  env = { A = \"b\" }\n}\nlog {\n level = \"debug\"\n}")
 	f.Add("admin_socket = \"s\"\njail {\n  require = [\"landlock\"]\n  expose = [\"/opt\"]\n  offline = []\n}")
+	f.Add("plugin \"a\" {\n  source = \"a-1.0.0.wasm\"\n  grants {\n    env = [\"*\"]\n  }\n}\nplugin \"a\" {\n  version = \"2.0.0\"\n  source = \"https://x/\"\n}")
 	f.Add("limits = {}\nlisten {\n}\ntenant \"x\" \"y\" {}")
 	f.Fuzz(func(t *testing.T, source string) {
 		c, problems := parse([]byte(source), "/etc/p.hcl", fakeFiles{})

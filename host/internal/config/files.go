@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/tenant"
 )
 
@@ -16,6 +17,8 @@ type files interface {
 	isFile(path string) error
 	isDir(path string) error
 	exists(path string) error
+	// identify says which plugin a .wasm file is, and its SHA-256 in hexadecimal.
+	identify(path string) (ref plugin.Ref, digest string, err error)
 	tokens(path string, owner tenant.Tenant) ([]access.Credential, error)
 	// checkTLS says whether the key belongs to the certificate, and the client CA, if there is one, is one.
 	checkTLS(cert, key, clientCA string) error
@@ -49,6 +52,14 @@ func (disk) isDir(path string) error {
 func (disk) exists(path string) error {
 	_, err := os.Stat(path)
 	return err
+}
+
+func (disk) identify(path string) (plugin.Ref, string, error) {
+	f, err := plugin.Read(path)
+	if err != nil {
+		return plugin.Ref{}, "", err
+	}
+	return plugin.Ref{Name: f.Manifest.GetName(), Version: f.Manifest.GetVersion()}, f.Digest, nil
 }
 
 func (d disk) tokens(path string, owner tenant.Tenant) ([]access.Credential, error) {

@@ -39,19 +39,22 @@ func limitName(f protoreflect.FieldDescriptor) string {
 	return string(f.Name())
 }
 
-// forAll are the limits that hold for the daemon as a whole, and that a tenant can't have of its own.
-var forAll = []string{"memory_bytes", "cpu_millis", "response_bytes", "console_bytes", "open_programs", "module_bytes", "compile_millis", "compile_bytes"}
+// The limits that only hold for all, or not for plugins: a plugin is compiled once for all sessions, and how a session ends is not the plugin's.
+var (
+	notTenants = []string{"module_bytes", "compile_millis", "compile_bytes"}
+	notPlugins = append([]string{exitTimeout, gracePeriod}, notTenants...)
+)
 
-// limits reads a block of limits; own = it is a tenant's.
-func (r *reader) limits(shape *limitsShape, own bool) Limits {
+// limits reads a block of limits, in which those must not be.
+func (r *reader) limits(shape *limitsShape, not []string) Limits {
 	l := Limits{Limits: &guestpb.Limits{}}
 	if shape == nil {
 		return l
 	}
 	fields := l.ProtoReflect().Descriptor().Fields()
 	for name, a := range shape.Limits {
-		if own && slices.Contains(forAll, name) {
-			r.problems = append(r.problems, problemAt(a.NameRange, "%s is the same for all tenants: set it in the limits block outside of tenants", name))
+		if slices.Contains(not, name) {
+			r.problems = append(r.problems, problemAt(a.NameRange, "%s can't be set here: set it for all, in the limits block outside of tenants and plugins", name))
 			continue
 		}
 		value, diags := a.Expr.Value(nil)

@@ -41,13 +41,14 @@ func (r *reader) read(f *fileShape) {
 	c.Ballast = r.size(f.Body, "ballast", f.Ballast, 0, math.MaxInt64)
 	c.MaxKept = r.size(f.Body, "max_kept", f.MaxKept, 0, math.MaxInt64)
 	c.ProviderCache = r.size(f.Body, "provider_cache", f.ProviderCache, 0, math.MaxInt64)
-	c.Limits = r.limits(f.Limits, false)
+	c.Limits = r.limits(f.Limits, nil)
 	c.Jail = r.jail(f.Jail)
 	r.log(f.Log)
 	if f.Audit != nil {
 		c.AuditFile = r.path(&f.Audit.File)
 	}
 	r.engines(f.Engine)
+	r.plugins(f.Plugin)
 	r.readTenants(f.Tenant)
 	r.listeners(f.Listen)
 	r.adminSocket(f)

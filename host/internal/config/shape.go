@@ -25,6 +25,7 @@ type fileShape struct {
 
 	Listen []listenShape `hcl:"listen,block"`
 	Engine []engineShape `hcl:"engine,block"`
+	Plugin []pluginShape `hcl:"plugin,block"`
 	Tenant []tenantShape `hcl:"tenant,block"`
 	Limits *limitsShape  `hcl:"limits,block"`
 	Jail   *jailShape    `hcl:"jail,block"`
@@ -58,6 +59,24 @@ type engineShape struct {
 	At      hcl.Range          `hcl:",def_range"`
 }
 
+type pluginShape struct {
+	Name    string       `hcl:"name,label"`
+	Version *string      `hcl:"version"`
+	Source  *string      `hcl:"source"`
+	SHA256  *string      `hcl:"sha256"`
+	Grants  *grantsShape `hcl:"grants,block"`
+	Limits  *limitsShape `hcl:"limits,block"`
+	Body    hcl.Body     `hcl:",body"`
+	At      hcl.Range    `hcl:",def_range"`
+}
+
+type grantsShape struct {
+	Programs *[]string `hcl:"programs"`
+	Env      *[]string `hcl:"env"`
+	Body     hcl.Body  `hcl:",body"`
+	At       hcl.Range `hcl:",def_range"`
+}
+
 type tenantShape struct {
 	Name                string             `hcl:"name,label"`
 	TokenSHA256         *[]string          `hcl:"token_sha256"`
@@ -65,6 +84,7 @@ type tenantShape struct {
 	CertificateSubjects *[]string          `hcl:"certificate_subjects"`
 	CertificateSHA256   *[]string          `hcl:"certificate_sha256"`
 	Engine              *string            `hcl:"engine"`
+	Plugin              *string            `hcl:"plugin"`
 	Env                 *map[string]string `hcl:"env"`
 	PassEnv             *[]string          `hcl:"pass_env"`
 	Weight              *int               `hcl:"weight"`

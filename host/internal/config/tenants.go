@@ -41,10 +41,13 @@ func (r *reader) tenant(t tenant.Tenant, s tenantShape) Tenant {
 		Concurrency: r.count(s.Body, "concurrency", s.Concurrency),
 		Queue:       r.count(s.Body, "queue", s.Queue),
 		Sessions:    r.count(s.Body, "sessions", s.Sessions),
-		Limits:      r.limits(s.Limits, true),
+		Limits:      r.limits(s.Limits, notTenants),
 	}
 	if s.Engine != nil && !r.hasEngine(c.Engine) {
 		r.problem(s.Body, "engine", "there is no engine %q: declare it, or take one of %s", c.Engine, names(r.config.Engines, func(e Engine) string { return e.Name }))
+	}
+	if s.Plugin != nil {
+		c.Plugin = r.pluginOf(s)
 	}
 	if c.Weight > maxWeight {
 		r.problem(s.Body, "weight", "weight is %d: want at most %d", c.Weight, maxWeight)

@@ -144,11 +144,13 @@ func (d *Daemon) reload(ctx context.Context) error {
 	var audit *os.File
 	if c.AuditFile != "" {
 		if audit, err = openAudit(c.AuditFile); err != nil {
+			sessions.Discard()
 			return err
 		}
 	}
 	doors, err := d.server.Prepare(listening)
 	if err != nil {
+		sessions.Discard()
 		return errors.Join(err, closeFile(audit))
 	}
 	if audit != nil {
@@ -205,12 +207,15 @@ func RuntimeOptions(o host.Options, c *config.Config) host.Options {
 			Name: e.Name, Path: e.Path, Version: e.Version, Mirror: e.Mirror, Env: e.Env, Jail: jailOptions(e.Jail),
 		})
 	}
+	for _, p := range c.Plugins {
+		o.Declared = append(o.Declared, host.DeclaredPlugin{Ref: p.Ref, Source: p.Source, Digest: p.Digest, Grants: p.Grants, Limits: p.Limits, At: p.At})
+	}
 	if len(c.Tenants) > 0 {
 		o.Tenants = make(map[host.Tenant]host.TenantOptions)
 	}
 	for _, t := range c.Tenants {
 		o.Tenants[t.Tenant] = host.TenantOptions{
-			Engine: t.Engine, Env: t.Env, Limits: t.Limits.Limits, ExitTimeout: t.Limits.ExitTimeout, GracePeriod: t.Limits.GracePeriod,
+			Engine: t.Engine, Plugin: t.Plugin, Env: t.Env, Limits: t.Limits.Limits, ExitTimeout: t.Limits.ExitTimeout, GracePeriod: t.Limits.GracePeriod,
 			Weight: t.Weight, Concurrency: t.Concurrency, Queue: t.Queue, Sessions: t.Sessions,
 		}
 	}

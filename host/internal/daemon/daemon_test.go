@@ -73,7 +73,7 @@ func start(t *testing.T, source string) *running {
 		t.Fatal(err)
 	}
 	r.Daemon, err = Open(t.Context(), c, Options{
-		Runtime: host.Options{Plugin: filepath.FromSlash("../../../plugins/echo"), DataDir: filepath.Join(dir, "data"), Engine: engine},
+		Runtime: host.Options{Plugin: filepath.FromSlash("../../../plugins/echo"), DataDir: filepath.Join(dir, "data"), Plugins: filepath.Join(dir, "data", "plugins"), Engine: engine},
 		Output:  r.log,
 	})
 	if err != nil {
@@ -236,7 +236,7 @@ func TestRefusedReload(t *testing.T) {
 		"log {\n  format = \"json\"\n}\n":               "the log's format can't change",
 		"engine \"x\" {\n  path = \"/etc/passwd\"\n}\n": "/etc/passwd",
 		"listen \"unix:/etc/passwd\" {}\n":              "no socket",
-		"limits {\n  memory_bytes = \"64MiB\"\n}\n":     "memory_bytes",
+		"limits {\n  module_bytes = \"64KiB\"\n}\n":     "module_bytes",
 	} {
 		r.write(t, setting+onlyB)
 		if err := r.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), want) {

@@ -93,6 +93,22 @@ func Parse(module []byte) (*File, error) {
 	return &File{Module: module, Digest: hex.EncodeToString(digest[:]), Manifest: manifest}, nil
 }
 
+// Read reads a .wasm file that has a manifest. None of its code runs, and whether it can is not looked at.
+func Read(path string) (*File, error) {
+	module, err := readFile(path, sandbox.DefaultLimits().ModuleBytes)
+	var f *File
+	if err == nil {
+		f, err = Parse(module)
+	}
+	if err == nil && f.Manifest == nil {
+		err = errors.New("it has no manifest, so it has no name and version: build it with provisor plugin build")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the plugin %s: %w", path, err)
+	}
+	return f, nil
+}
+
 // Compile compiles a plugin that has a manifest.
 func (f *File) Compile(ctx context.Context, rt *sandbox.Runtime) (*Plugin, error) {
 	compile := rt.Compile

@@ -28,6 +28,8 @@ type InstanceConfig struct {
 	Host      Host
 	// Stderr gets what the plugin writes to standard output and error. nil = the host's log, line by line.
 	Stderr io.Writer
+	// Limits are the instance's own; a zero field means that of the Runtime. Those of modules have no meaning here.
+	Limits Limits
 }
 
 // Instance is a running copy of a plugin, with a memory of its own. One goroutine at a time may call it.
@@ -44,6 +46,7 @@ type Instance struct {
 	host      Host
 	work      FS
 	tmp       FS
+	limits    Limits
 	output    *output
 
 	// mu is held for each call: the guest has one stack and one memory.
@@ -109,7 +112,8 @@ func (i *Instance) start(ctx context.Context, m *Module) (err error) {
 }
 
 func (m *Module) newInstance(c InstanceConfig) (*Instance, error) {
-	memory, err := newMemory(m.runtime.limits.MemoryBytes, m.origin.memory)
+	limits := c.Limits.or(m.runtime.limits)
+	memory, err := newMemory(limits.MemoryBytes, m.origin.memory)
 	if err != nil {
 		return nil, err
 	}
@@ -127,9 +131,10 @@ func (m *Module) newInstance(c InstanceConfig) (*Instance, error) {
 		host:     c.Host,
 		work:     c.Work,
 		tmp:      c.Tmp,
-		output:   newOutput(c.Stderr, log, m.runtime.limits.ConsoleBytes),
-		programs: programs{limit: m.runtime.limits.OpenPrograms},
-		meter:    meter{limit: m.runtime.limits.CPUTime},
+		limits:   limits,
+		output:   newOutput(c.Stderr, log, limits.ConsoleBytes),
+		programs: programs{limit: limits.OpenPrograms},
+		meter:    meter{limit: limits.CPUTime},
 	}, nil
 }
 

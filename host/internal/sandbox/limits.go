@@ -54,8 +54,10 @@ const (
 // wasmPage is the unit in which linear memory grows, in bytes.
 const wasmPage = 64 << 10
 
-func (l Limits) withDefaults() Limits {
-	d := DefaultLimits()
+func (l Limits) withDefaults() Limits { return l.or(DefaultLimits()) }
+
+// or are these limits, and others where they are zero.
+func (l Limits) or(d Limits) Limits {
 	l.MemoryBytes = cmp.Or(l.MemoryBytes, d.MemoryBytes)
 	// Memory comes in whole pages. The last one below 4 GiB is left out: the length of a memory with all of them is 0 in 32 bits, and
 	// wazero panics at a pointer to its last byte.

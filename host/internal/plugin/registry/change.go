@@ -8,36 +8,41 @@ import (
 	"github.com/provisor/provisor/host/internal/plugin/store"
 )
 
-// current is the state as it is now.
+// chosen is what operators have chosen, as it is now.
+func (r *Registry) chosen() *store.State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stored
+}
+
+// current is what sessions go by now.
 func (r *Registry) current() *store.State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state
 }
 
-// change replaces the state by what mutate makes of it. What sessions may get afterwards is loaded before anything changes: if it can't
+// change replaces what operators have chosen by what mutate makes of it. What sessions may get afterwards is loaded before anything changes: if it can't
 // be, all stays as it was. mutate may be called several times, each time with a copy of the state as it is then.
 func (r *Registry) change(ctx context.Context, mutate func(*store.State) error) error {
 	if err := r.writable(); err != nil {
 		return err
 	}
 	for {
-		now := r.current()
+		now, declared := r.chosen(), r.declaration()
 		next := now.Clone()
 		if err := mutate(next); err != nil {
 			return err
 		}
-		fresh, err := r.loadMissing(ctx, now, next)
-		if err != nil && ctx.Err() == nil && r.current() != now {
+		fresh, err := r.loadMissing(ctx, declared.over(now), declared.over(next))
+		if err != nil && ctx.Err() == nil && r.chosen() != now {
 			continue // it may have been removed meanwhile
 		}
 		if err != nil {
 			return err
 		}
 		done, err := r.commit(mutate, fresh)
-		for _, v := range fresh {
-			r.shelf.drop(v)
-		}
+		r.dropAll(fresh)
 		if done || err != nil {
 			return err
 		}
@@ -67,9 +72,7 @@ func (r *Registry) loadMissing(ctx context.Context, now, next *store.State) (map
 		}
 		v, err := r.load(ctx, key, ref, next)
 		if _, known := before[key]; err != nil && !known {
-			for _, v := range fresh {
-				r.shelf.drop(v)
-			}
+			r.dropAll(fresh)
 			return nil, errorf(Refused, "load the plugin %s: %w", ref, err)
 		}
 		if err == nil {
@@ -83,21 +86,20 @@ func (r *Registry) loadMissing(ctx context.Context, now, next *store.State) (map
 func (r *Registry) commit(mutate func(*store.State) error, fresh map[string]*version) (done bool, err error) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	now := r.current()
-	next := now.Clone()
-	if err := mutate(next); err != nil {
+	now, declared := r.chosen(), r.declaration()
+	stored := now.Clone()
+	if err := mutate(stored); err != nil {
 		return false, err
 	}
+	next := declared.over(stored)
 	selected := r.selected(next)
-	if !r.covered(r.selected(now), selected, fresh) {
+	if !r.covered(r.selected(declared.over(now)), selected, fresh) {
 		return false, nil
 	}
-	if err := r.o.Store.Save(next); err != nil {
+	if err := r.o.Store.Save(stored); err != nil {
 		return false, err
 	}
-	for _, v := range r.publish(next, selected, fresh) {
-		r.shelf.drop(v)
-	}
+	r.dropAll(r.publish(declared, stored, next, selected, fresh))
 	return true, nil
 }
 
@@ -114,10 +116,10 @@ func (r *Registry) covered(before, selected map[string]plugin.Ref, fresh map[str
 }
 
 // publish makes the state the one that sessions go by. It takes what it needs from fresh, and returns what is not to be held any more.
-func (r *Registry) publish(next *store.State, selected map[string]plugin.Ref, fresh map[string]*version) (unused map[string]*version) {
+func (r *Registry) publish(declared *Declared, stored, next *store.State, selected map[string]plugin.Ref, fresh map[string]*version) (unused map[string]*version) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state = next
+	r.declared, r.stored, r.state = declared, stored, next
 	if r.closed {
 		return nil
 	}

@@ -45,6 +45,9 @@ func (r *Registry) Use(ctx context.Context, c Choice) (done string, err error) {
 	if err := c.check(); err != nil {
 		return "", err
 	}
+	if err := r.mayChoose(c); err != nil {
+		return "", err
+	}
 	if err := r.writable(); err != nil {
 		return "", err
 	}
@@ -58,7 +61,7 @@ func (r *Registry) Use(ctx context.Context, c Choice) (done string, err error) {
 		if chosen.Version, err = r.find(s, c.Ref); err != nil {
 			return err
 		}
-		done = chosen.sentence(r.active(s, c.Name))
+		done = chosen.sentence(r.active(s, c.Name), r.declaration().defaultPlugin())
 		return r.apply(s, chosen)
 	})
 	if err == nil {
@@ -67,8 +70,8 @@ func (r *Registry) Use(ctx context.Context, c Choice) (done string, err error) {
 	return done, err
 }
 
-// sentence says who gets what, where that version is active for all others.
-func (c Choice) sentence(active string) string {
+// sentence says who gets what, where that version is active for all others, and the plugin that all get is declared, if it is.
+func (c Choice) sentence(active, declared string) string {
 	switch {
 	case c.Tenant != "" && c.Version == "":
 		return fmt.Sprintf("new sessions of the tenant %s get the version of %s that is in use", c.Tenant, c.Name)
@@ -76,6 +79,9 @@ func (c Choice) sentence(active string) string {
 		return fmt.Sprintf("new sessions of the tenant %s get %s", c.Tenant, c.Ref)
 	case c.Canary > 0:
 		return fmt.Sprintf("%d%% of new sessions get %s, the others %s@%s", c.Canary, c.Ref, c.Name, active)
+	}
+	if declared != "" && declared != c.Name {
+		return fmt.Sprintf("new sessions of the tenants that get %s get %s", c.Name, c.Ref)
 	}
 	return fmt.Sprintf("new sessions get %s", c.Ref)
 }
@@ -159,6 +165,9 @@ func (r *Registry) versions(s *store.State, name string) []string {
 
 // apply makes a choice in the state. Its version is there.
 func (r *Registry) apply(s *store.State, c Choice) error {
+	if err := r.mayChoose(c); err != nil {
+		return err
+	}
 	if c.Tenant != "" {
 		r.pin(s, c)
 		return nil
@@ -176,7 +185,7 @@ func (r *Registry) apply(s *store.State, c Choice) error {
 		return nil
 	}
 	r.activate(s, c.Ref)
-	if name := r.defaultPlugin(s); name != c.Name {
+	if name := r.defaultPlugin(s); name != c.Name && r.declaration().defaultPlugin() == "" {
 		p.Replaced = name
 		r.setDefault(s, c.Name)
 	}
@@ -239,6 +248,9 @@ func (r *Registry) Rollback(ctx context.Context, name string) (done string, err 
 		if _, err := r.find(s, plugin.Ref{Name: name}); err != nil {
 			return err
 		}
+		if err := r.mayChoose(Choice{Ref: plugin.Ref{Name: name}}); err != nil {
+			return err
+		}
 		done, err = r.undo(s, name)
 		return err
 	})
@@ -295,7 +307,7 @@ func (r *Registry) Remove(ctx context.Context, ref plugin.Ref) error {
 		if version == "" || version == plugin.Base {
 			return errorf(Conflict, "%s is what the daemon was started with, not installed: it can't be removed", ref)
 		}
-		if why := r.inUse(s, ref); why != "" {
+		if why := r.inUse(r.declaration().over(s), ref); why != "" {
 			return errorf(Conflict, "%s can't be removed: %s", ref, why)
 		}
 		p := s.Plugins[ref.Name]
@@ -324,6 +336,11 @@ func (r *Registry) Remove(ctx context.Context, ref plugin.Ref) error {
 // inUse is why new sessions could get the version; empty = they can't.
 func (r *Registry) inUse(s *store.State, ref plugin.Ref) string {
 	p := s.Plugins[ref.Name]
+	for _, d := range r.declaration().Plugins {
+		if d.Ref == ref {
+			return "the configuration declares it (" + d.At + ")"
+		}
+	}
 	if _, given := r.selected(s)[r.key(s, ref)]; given && p.Active == ref.Version {
 		return "it is in use; use another version of " + ref.Name + " first"
 	}

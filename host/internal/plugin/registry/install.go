@@ -27,6 +27,8 @@ type Installation struct {
 	// File is the file's name in the watched directory, if it comes from there: it is used, but does not take over from a plugin of another
 	// name that was chosen.
 	File string
+	// granted is what a declaration that is about to hold grants the plugin; nil = what holds now counts.
+	granted *plugin.Grants
 	// Step is told what is being done; nil = nobody.
 	Step func(text string)
 }
@@ -50,14 +52,19 @@ func (r *Registry) Install(ctx context.Context, i Installation) (*Installed, err
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
-	if i.Step == nil {
-		i.Step = func(string) {}
-	}
 	leave, err := r.enterInstallation(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	return r.installNext(ctx, i)
+}
+
+// installNext installs a version once it is its turn.
+func (r *Registry) installNext(ctx context.Context, i Installation) (*Installed, error) {
+	if i.Step == nil {
+		i.Step = func(string) {}
+	}
 	f, err := r.read(i)
 	var done *Installed
 	if err == nil {
@@ -126,6 +133,11 @@ func (r *Registry) install(ctx context.Context, i Installation, f *plugin.File) 
 	if err != nil {
 		return nil, err
 	}
+	if i.Use || i.Canary > 0 || i.File != "" {
+		if err := r.mayChoose(choice); err != nil {
+			return nil, err
+		}
+	}
 	grants, err := r.grantsFor(i, ref)
 	if err != nil {
 		return nil, err
@@ -172,6 +184,9 @@ func (r *Registry) clash(s *store.State, ref plugin.Ref, digest string) (already
 
 // grantsFor are what the plugin will be granted.
 func (r *Registry) grantsFor(i Installation, ref plugin.Ref) (plugin.Grants, error) {
+	if i.granted != nil {
+		return *i.granted, nil
+	}
 	have := r.grants(r.current(), ref.Name)
 	if i.Grants == nil {
 		return have, nil
@@ -187,13 +202,16 @@ func (r *Registry) mayGrant(name string, g plugin.Grants) error {
 	if _, declared := r.o.Grants[name]; declared {
 		return errorf(Conflict, "what the plugin %s is granted was said when the daemon was started (--grant): change it there", name)
 	}
+	if d := r.declaration(); d.grants(name) != nil {
+		return errorf(Conflict, "what the plugin %s is granted is in the configuration (%s): change it there, and reload it", name, d.first(name).At)
+	}
 	return nil
 }
 
 // missing says what a plugin asks for beyond what it is granted.
 func (r *Registry) missing(g plugin.Grants, m *guestpb.Manifest, ref plugin.Ref) error {
 	if missing := g.Missing(m); missing != "" {
-		return errorf(Refused, "%s asks for more than is granted: %s; grant it (--grant), or take another version", ref, missing)
+		return errorf(Refused, "%s asks for more than is granted: %s; grant it (--grant, or grants in the configuration), or take another version", ref, missing)
 	}
 	return nil
 }
@@ -245,6 +263,9 @@ func (r *Registry) enter(s *store.State, i Installation, f *plugin.File, c Choic
 	}
 	switch {
 	case i.File != "":
+		if err := r.mayChoose(Choice{Ref: c.Ref}); err != nil {
+			return err
+		}
 		r.deploy(s, c.Ref, i.File, f.Digest)
 		return nil
 	case i.Use || i.Canary > 0:
@@ -261,7 +282,7 @@ func (r *Registry) deploy(s *store.State, ref plugin.Ref, file, digest string) {
 	}
 	s.Deployed[file] = digest
 	r.activate(s, ref)
-	if name := r.defaultPlugin(s); name != ref.Name && s.Default == "" && !r.o.Base.Named {
+	if name := r.defaultPlugin(s); name != ref.Name && s.Default == "" && !r.o.Base.Named && r.declaration().defaultPlugin() == "" {
 		pluginOf(s, ref.Name).Replaced = name
 		r.setDefault(s, ref.Name)
 	}
@@ -309,7 +330,7 @@ func (r *Registry) Grant(ctx context.Context, name string, g *plugin.Grants) err
 	}
 	err := r.change(ctx, func(s *store.State) error {
 		pluginOf(s, name).Grants = g
-		return nil
+		return r.mayGrant(name, granted)
 	})
 	if err == nil {
 		r.o.Log.Info("a plugin was granted something else", "plugin", name, "programs", granted.Programs, "env", granted.Env)

@@ -15,7 +15,9 @@ type Info struct {
 	Name string `json:"name"`
 	// Default: tenants that have no choice of their own get it.
 	Default bool `json:"default"`
-	// Grants are what it is granted, and GrantedBy who said so: "default", "operator", or "start" for what the daemon was started with.
+	// Declared is where the configuration declares it, FILE:LINE; empty = nowhere.
+	Declared string `json:"declared,omitempty"`
+	// Grants are what it is granted, and GrantedBy who said so: "default", "operator", "configuration", or "start" for what the daemon was started with.
 	Grants    plugin.Grants    `json:"grants"`
 	GrantedBy string           `json:"granted_by"`
 	Versions  []VersionInfo    `json:"versions"`
@@ -72,6 +74,9 @@ func (r *Registry) List() []Info {
 
 func (r *Registry) info(s *store.State, name string) Info {
 	i := Info{Name: name, Default: name == r.defaultPlugin(s), Grants: r.grants(s, name), GrantedBy: r.grantedBy(s, name)}
+	if d := r.declared.first(name); d != nil {
+		i.Declared = d.At
+	}
 	p := s.Plugins[name]
 	if p == nil {
 		p = new(store.Plugin)
@@ -121,6 +126,9 @@ func (r *Registry) versionInfo(s *store.State, ref plugin.Ref) VersionInfo {
 func (r *Registry) grantedBy(s *store.State, name string) string {
 	if _, declared := r.o.Grants[name]; declared {
 		return "start"
+	}
+	if r.declared.grants(name) != nil {
+		return "configuration"
 	}
 	if p := s.Plugins[name]; p != nil && p.Grants != nil {
 		return "operator"

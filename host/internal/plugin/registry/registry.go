@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/plugin/store"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/proto/guestpb"
 )
 
 // Options of a Registry.
@@ -30,6 +32,10 @@ type Options struct {
 	// Grants are what the operator has declared for plugins by name; DefaultGrants what any other plugin is granted.
 	Grants        map[string]plugin.Grants
 	DefaultGrants plugin.Grants
+	// Declared is what the configuration says of plugins.
+	Declared Declared
+	// Transport gets plugins by HTTPS; nil = http.DefaultTransport.
+	Transport http.RoundTripper
 	// Log is the daemon's log.
 	Log *slog.Logger
 }
@@ -57,8 +63,10 @@ type Registry struct {
 	changing sync.Mutex
 
 	mu sync.Mutex
-	// state is replaced as a whole, and never changed.
-	state *store.State
+	// stored is what operators have chosen, declared what the configuration says, and state what sessions go by: the one over the other. Each is
+	// replaced as a whole, and never changed.
+	stored, state *store.State
+	declared      *Declared
 	// held are the versions that sessions may get now, by their keys; broken is why some of those can't be loaded.
 	held   map[string]*version
 	broken map[string]error
@@ -73,12 +81,20 @@ type Registry struct {
 // sessions fail, and an operator can choose another one.
 func New(ctx context.Context, o Options) (*Registry, error) {
 	r := &Registry{
-		o: o, installing: make(chan struct{}, 1), state: &store.State{},
+		o: o, installing: make(chan struct{}, 1), stored: &store.State{}, declared: &Declared{},
 		baseVersion: o.Base.Version, held: make(map[string]*version), broken: make(map[string]error), trials: make(map[string]*trial),
 	}
 	if o.Store != nil {
-		r.state = o.Store.State()
+		r.stored = o.Store.State()
 	}
+	r.state = r.stored
+	_, drop, err := r.installDeclared(ctx, &o.Declared)
+	defer drop()
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	r.declared = &o.Declared
+	r.state = r.declared.over(r.stored)
 	for key, ref := range r.selected(r.state) {
 		v, err := r.load(ctx, key, ref, r.state)
 		switch {
@@ -92,8 +108,8 @@ func New(ctx context.Context, o Options) (*Registry, error) {
 		}
 	}
 	r.trials = r.trialsOf(r.state)
-	if o.Base.Load == nil && r.active(r.state, o.Base.Name) == "" {
-		o.Log.Warn("no version of the plugin is in use yet: sessions will fail", "plugin", o.Base.Name)
+	if name := r.defaultPlugin(r.state); r.active(r.state, name) == "" {
+		o.Log.Warn("no version of the plugin is in use yet: sessions will fail", "plugin", name)
 	}
 	return r, nil
 }
@@ -118,6 +134,8 @@ type Lease struct {
 	// Plugin is the version; Grants are what it gets: what it asks for, as far as it is granted.
 	Plugin *plugin.Plugin
 	Grants plugin.Grants
+	// Limits are those that the configuration declares for the plugin; nil = none.
+	Limits *guestpb.Limits
 
 	registry *Registry
 	version  *version
@@ -146,6 +164,9 @@ func (r *Registry) Lease(t tenant.Tenant) (*Lease, error) {
 	r.shelf.lend(v)
 	l.version, l.Plugin = v, v.plugin
 	l.Grants = r.grants(r.state, ref.Name).Of(v.plugin.Manifest)
+	if d := r.declared.first(ref.Name); d != nil {
+		l.Limits = d.Limits
+	}
 	return l, nil
 }
 
