@@ -322,6 +322,16 @@ func checkTrial(t *testing.T, j *Jail, l Layer, refused []string) {
 	}
 }
 
+// There is something to try of each layer.
+func TestTrialOfEach(t *testing.T) {
+	j := newJail(t, Options{})
+	for _, l := range Layers() {
+		if len(j.attempts(l)) == 0 {
+			t.Errorf("nothing is tried of %s", l)
+		}
+	}
+}
+
 // What does not hold is told as well.
 func TestTrialOfNothing(t *testing.T) {
 	b, err := newBait()
