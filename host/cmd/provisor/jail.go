@@ -18,7 +18,7 @@ func jailOptions(c *cli.Context) host.JailOptions {
 // jailFlags say what is around engines.
 func jailFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "jail-require", Category: categoryJail, Usage: "run no engine without the `LAYER` of the jail; may be repeated. Layers: " + layerNames()},
+		&cli.StringSliceFlag{Name: "jail-require", Category: categoryJail, Usage: "run no engine without the `LAYER` of the jail; may be repeated. Layers: " + layerNames() + "; \"provisor doctor\" says which this machine has"},
 		&cli.StringSliceFlag{Name: "jail-disable", Category: categoryJail, Usage: "leave the `LAYER` out; may be repeated"},
 		&cli.StringSliceFlag{Name: "jail-expose", Category: categoryJail, Usage: "let engines read and execute `PATH`, a file or a directory of this machine beside the system's own; may be repeated"},
 		&cli.StringSliceFlag{Name: "jail-offline", Category: categoryJail, Usage: "give engines no network in the `REQUEST`: init, parse, plan, apply or graph, or in none; may be repeated (default: " + strings.Join(host.DefaultOffline(), ", ") + ")"},

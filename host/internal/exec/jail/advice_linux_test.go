@@ -106,6 +106,64 @@ func TestWithoutUserNamespaces(t *testing.T) {
 	}
 }
 
+// filtered is set for a test that runs where a filter is on it already.
+const filtered = "PROVISOR_TEST_FILTERED"
+
+// In a container or a service whose filter lets nobody make namespaces, what is left is put up all the same, and the filter is named.
+func TestUnderAFilter(t *testing.T) {
+	if os.Getenv(filtered) != "" {
+		checkFiltered(t)
+		return
+	}
+	asBoth(t, testUnderAFilter)
+}
+
+func testUnderAFilter(t *testing.T) {
+	o := newOutside(t)
+	out, err := runIn(only(t, Options{}, Seccomp), Cell{Write: o.cell.Write}, []string{filtered + "=1", "TMPDIR=" + o.cell.Tmp},
+		o.cell.Execute[0], "-test.v", "-test.run", "^TestUnderAFilter$")
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func checkFiltered(t *testing.T) {
+	m := thisMachine()
+	if !m.filtered {
+		t.Fatal("the filter is not seen")
+	}
+	j := newJail(t, Options{})
+	trials, err := j.Trial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := m.advice(Root, unix.EPERM)
+	if !strings.Contains(want, "seccomp") {
+		t.Errorf("the advice is %q", want)
+	}
+	for _, s := range j.Report() {
+		t.Logf("%+v %+v", s, trials[s.Layer])
+		if len(trials[s.Layer].Allowed) > 0 {
+			t.Errorf("%s is %s, and the trial says %+v", s.Layer, s.State, trials[s.Layer])
+		}
+		switch s.Layer {
+		case Root, IPC:
+			if s.State != Missing || s.Fix != want {
+				t.Errorf("%s is %s, to be had by %q", s.Layer, s.State, s.Fix)
+			}
+		case ProcessTree:
+			if s.State != Partial || s.Fix != want {
+				t.Errorf("%s is %s, to be had by %q", s.Layer, s.State, s.Fix)
+			}
+		case Seccomp, NoNewPrivileges, Capabilities, Limits, Network:
+			if s.State != Enforced {
+				t.Errorf("%s is %s: %s", s.Layer, s.State, s.How)
+			}
+		}
+	}
+}
+
 func checkDeprived(t *testing.T) {
 	required := []Layer{ProcessTree, Root, IPC}
 	j, err := New(Options{Require: required})

@@ -168,12 +168,17 @@ func (o *outside) try(t *testing.T, j *Jail) (refused []string) {
 
 // run runs a program in a jail to its end.
 func run(j *Jail, cell Cell, path string, args ...string) (string, error) {
+	return runIn(j, cell, nil, path, args...)
+}
+
+// runIn is run with more of an environment.
+func runIn(j *Jail, cell Cell, env []string, path string, args ...string) (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err
 	}
 	defer r.Close()
-	env := []string{"PATH=/usr/bin:/bin", "GORACE=atexit_sleep_ms=0"} // the program may be this one, with the race detector
+	env = append(env, "PATH=/usr/bin:/bin", "GORACE=atexit_sleep_ms=0") // the program may be this one, with the race detector
 	p, err := j.Start(Command{Path: path, Args: args, Env: env, Dir: cell.Write[0], Cell: cell, Stdout: w, Stderr: w, ExitTimeout: time.Second})
 	w.Close()
 	if err != nil {
