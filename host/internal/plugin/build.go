@@ -72,6 +72,12 @@ func build(ctx context.Context, dir string, o BuildOptions) (path string, err er
 		return "", err
 	}
 	defer leave()
+	if o.Out == "" {
+		if path, ok := fresh(workshop); ok {
+			return path, nil
+		}
+	}
+	began := time.Now()
 	raw := filepath.Join(workshop, "go.wasm")
 	done := progress.Announce(o.Progress, fmt.Sprintf("building the plugin %s from %s ...", manifest.GetName(), dir))
 	err = goBuild(ctx, dir, raw)
@@ -86,10 +92,15 @@ func build(ctx context.Context, dir string, o BuildOptions) (path string, err er
 	if module, err = abi.WithCustomSection(module, abi.ManifestSection, section); err != nil {
 		return "", err
 	}
-	if path = o.Out; path == "" {
-		path = filepath.Join(workshop, manifest.GetName()+".wasm")
+	if o.Out != "" {
+		return o.Out, replace(o.Out, module)
 	}
-	return path, replace(path, module)
+	path = filepath.Join(workshop, manifest.GetName()+".wasm")
+	if err := replace(path, module); err != nil {
+		return "", err
+	}
+	leaveStamp(ctx, workshop, dir, path, began)
+	return path, nil
 }
 
 // enterWorkshop returns a directory for what is built from dir alone, and locks it.
@@ -118,11 +129,8 @@ func goBuild(ctx context.Context, dir, out string) error {
 		return errors.New("there is no go command on the PATH: install Go from https://go.dev/dl, or name a .wasm file that is built already")
 	}
 	// Paths and the state of the repository would make equal sources into different bytes.
-	cmd := exec.CommandContext(ctx, command, "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, ".")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "PWD="+dir)
+	cmd := goCommand(ctx, command, dir, "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, ".")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
 	output, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -131,6 +139,15 @@ func goBuild(ctx context.Context, dir, out string) error {
 		return fmt.Errorf("go build: %w\n%s", err, strings.TrimSpace(tail(output, 8<<10)))
 	}
 	return nil
+}
+
+// goCommand is the Go command at work on a plugin.
+func goCommand(ctx context.Context, command, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "PWD="+dir)
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
 }
 
 // tail is the end of an output that may be long.
