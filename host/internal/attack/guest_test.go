@@ -56,7 +56,7 @@ func bareModule() *module {
 }
 
 func greedy() *guestpb.Manifest {
-	manifest := &guestpb.Manifest{Name: "attacker", Version: "1.0.0", AbiVersion: abi.Version, Requests: []string{"init"}, Programs: []string{"terraform"}}
+	manifest := &guestpb.Manifest{Name: "attacker", Version: "1.0.0", AbiVersion: abi.Version, Requests: []string{"init"}, Programs: []string{"terraform"}, Snapshot: true}
 	for _, first := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_" {
 		manifest.Env = append(manifest.Env, string(first)+"*")
 	}

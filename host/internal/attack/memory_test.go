@@ -66,6 +66,35 @@ func memories() []attack {
 				}
 				a.clean(t, d)
 			}},
+		{"what others left in a snapshot", "Overwrites all memory and every global that it shares with later sessions since it was initialised, grows, and looks for that in the next one",
+			"Each instance has a private copy of the snapshot's memory and globals, made page by page as it writes", func(t *testing.T, a *arena) {
+				d, err := load(t, host.Options{}, server.Options{}, sharer())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 3 {
+					if got := d.init(t, initOf(nil)); got.text != "" || got.results[0] != 0 || got.results[1] != 7 || got.results[2] != 1+more/page {
+						t.Errorf("it found something, or lost what it had: %v %s", got.results, got.text)
+					}
+				}
+				a.clean(t, d)
+			}},
+		{"calls of the host while a snapshot is made", "Asks for the session, logs and looks at `/work` in `_initialize`, for what it learns to be in the memory of all sessions",
+			"A plugin is initialised for the snapshot in no session, with empty directories; if it calls the host or opens a file there is no snapshot", func(t *testing.T, a *arena) {
+				d, err := load(t, host.Options{}, server.Options{}, eavesdropper())
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen := map[int64]bool{}
+				for range 3 {
+					got := d.init(t, initOf(nil))
+					if seen[got.results[0]] || got.text != "" {
+						t.Errorf("two sessions share what was drawn while initialising: %v %s", got.results, got.text)
+					}
+					seen[got.results[0]] = true
+				}
+				a.clean(t, d)
+			}},
 	}
 }
 
@@ -84,6 +113,7 @@ var (
 	memorySize = []byte{0x3f, 0}
 	brIf       = func(depth uint32) []byte { return append([]byte{0x0d}, wt.Leb(depth)...) }
 	i32Or      = []byte{0x72}
+	i32Xor     = []byte{0x73}
 	i32Shl     = []byte{0x74}
 	i32LtU     = []byte{0x49}
 	extendU    = []byte{0xad} // i64.extend_i32_u
@@ -99,10 +129,47 @@ func toTheLimit() []byte {
 	return m.report()
 }
 
+// more is by how much some plugins grow their memory.
+const more = 4 << 20
+
+// sharer fills a part of its memory while it initialises, and reports what has changed of that since, a global, and the memory's size.
+func sharer() []byte {
+	m := newModule()
+	found, at, mark := m.Global(0), m.Global(page), m.Global(0)
+	m.Define(abi.ExportInitialize, nil,
+		wt.I32Const(more/page), wt.MemoryGrow, wt.Drop, wt.I32Const(page), wt.I32Const(0x55), wt.I32Const(more), wt.MemoryFill,
+		wt.I32Const(7), wt.GlobalSet(mark))
+	m.keep("found", bytes.Join([][]byte{
+		wt.Loop(
+			wt.GlobalGet(found), wt.GlobalGet(at), wt.I32Load(0), wt.I32Const(0x55555555), i32Xor, i32Or, wt.GlobalSet(found),
+			wt.GlobalGet(at), wt.I32Const(4), wt.I32Add, wt.GlobalSet(at),
+			wt.GlobalGet(at), wt.I32Const(page+more), i32LtU, brIf(0)),
+		wt.GlobalGet(found), extendU,
+	}, nil))
+	m.keep("global", append(wt.GlobalGet(mark), extendU...))
+	m.keep("size", append(memorySize, extendU...))
+	m.body = append(m.body, bytes.Join([][]byte{
+		wt.I32Const(page), wt.I32Const(0xee), wt.I32Const(more), wt.MemoryFill, wt.I32Const(0), wt.GlobalSet(mark),
+		wt.I32Const(1), wt.MemoryGrow, wt.Drop,
+	}, nil)...)
+	return m.report()
+}
+
+// eavesdropper draws a number while it initialises, and calls the host, which is what keeps it from being the same in all sessions.
+func eavesdropper() []byte {
+	m := newModule()
+	drawn := m.TypedGlobal(wt.I64, wt.I64Const(0))
+	m.Define(abi.ExportInitialize, nil,
+		m.Host("random_get", outAt, 8), wt.Drop, wt.I32Const(outAt), []byte{0x29, 3, 0}, wt.GlobalSet(drawn),
+		m.Host(abi.FuncSessionInfo, outAt, 1024), wt.Drop, m.Host(abi.FuncLog, 2, outAt, 0), wt.Drop,
+		m.Host(abi.FuncMode, outAt, 0), wt.Drop)
+	m.keep("drawn", wt.GlobalGet(drawn))
+	return m.report()
+}
+
 // scavenger reports the bits that are set in the memory that it grows by.
 func scavenger() []byte {
 	m := newModule()
-	const more = 4 << 20
 	found, at := m.Global(0), m.Global(page)
 	m.body = append(m.body, bytes.Join([][]byte{
 		wt.I32Const(more / page), wt.MemoryGrow, wt.Drop,
