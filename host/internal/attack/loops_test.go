@@ -26,45 +26,36 @@ var zero = wt.I32Const(0)
 
 func forever(body ...[]byte) []byte { return wt.Loop(append(body, wt.Br(0))...) }
 
-func loops() []attack {
-	late := func(name, tries, contains string, build func() []byte) attack {
-		return attack{name, tries, contains, runs(inBrief(), build, ranTooLong, nil)}
-	}
-	return []attack{
-		late("loop", "`provisor_handle` loops without a call", byFuel, handling(forever())),
-		late("loop through a table", "A loop whose way back is one of a `br_table`", byFuel, handling(wt.Loop(wt.I32Const(5), []byte{0x0e, 2, 0, 0, 0}))),
-		late("recursion without loops", "A function calls itself twice, to a depth of 60: 2⁶⁰ calls and no loop", byFuel, recursion),
-		late("calls without loops", "30 functions, each of which calls the next 1,000 times in a row: no loop, no recursion", byFuel, cascade),
-		{"endless recursion", "A function calls itself and nothing else", "The stack's limit: a trap", runs(host.Options{}, func() []byte {
-			p := wt.NewPlugin()
-			f := p.Func(nil, nil, nil, wt.Call(p.Index("random_get")+1))
-			return p.Handled(wt.Call(f), zero)
-		}, "trapped: stack overflow", nil)},
-		late("straight-line code", "A body of 1 MB without a branch, in a loop: what is counted at loops' heads comes once in a million instructions",
-			byFuel+"; long code is charged by size", straight),
-		late("memory.fill", "A loop that fills 64 MiB at once", byLength,
-			bulk(zero, wt.I32Const(7), wt.I32Const(64<<20), wt.MemoryFill)),
-		late("memory.copy", "A loop that copies 64 MiB at once", byLength,
-			bulk(zero, wt.I32Const(1), wt.I32Const(64<<20-1), []byte{0xfc, 0x0a, 0, 0})),
-		late("memory.grow by nothing", "A loop that grows the memory by 0 pages", byFuel, handling(forever(zero, wt.MemoryGrow, wt.Drop))),
-		late("loop in _initialize", "The loop runs before the first request", byFuel, export(abi.ExportInitialize, forever())),
-		late("loop in provisor_abi_version", "The loop runs where the host asks for the version", byFuel, export(abi.ExportABIVersion, forever(), zero)),
-		late("loop in provisor_alloc", "The loop runs where the host wants room for the request", byFuel, export(abi.ExportAlloc, forever(), zero)),
-		{"start function", "The loop is in a start function, which runs before anything can be asked of the module",
-			"Start functions are refused when the module is loaded", refused(func() []byte {
-				p := wt.NewPlugin()
-				f := p.Func(nil, nil, nil, forever())
-				p.Start(f)
-				return p.Handled(zero)
-			}, "there is a start function: what has to run first belongs into the export _initialize")},
-		late("loop of host calls", "A loop that asks whether it is canceled, and ignores the answer", byFuel, looped(func(p *wt.Plugin) []byte {
+// An endless plugin does not end by itself.
+type endless struct {
+	name, tries, contains string
+	build                 func() []byte
+}
+
+func endlessPlugins() []endless {
+	return []endless{
+		{"loop", "`provisor_handle` loops without a call", byFuel, handling(forever())},
+		{"loop through a table", "A loop whose way back is one of a `br_table`", byFuel, handling(wt.Loop(wt.I32Const(5), []byte{0x0e, 2, 0, 0, 0}))},
+		{"recursion without loops", "A function calls itself twice, to a depth of 60: 2⁶⁰ calls and no loop", byFuel, recursion},
+		{"calls without loops", "30 functions, each of which calls the next 1,000 times in a row: no loop, no recursion", byFuel, cascade},
+		{"straight-line code", "A body of 1 MB without a branch, in a loop: what is counted at loops' heads comes once in a million instructions",
+			byFuel + "; long code is charged by size", straight},
+		{"memory.fill", "A loop that fills 64 MiB at once", byLength,
+			bulk(zero, wt.I32Const(7), wt.I32Const(64<<20), wt.MemoryFill)},
+		{"memory.copy", "A loop that copies 64 MiB at once", byLength,
+			bulk(zero, wt.I32Const(1), wt.I32Const(64<<20-1), []byte{0xfc, 0x0a, 0, 0})},
+		{"memory.grow by nothing", "A loop that grows the memory by 0 pages", byFuel, handling(forever(zero, wt.MemoryGrow, wt.Drop))},
+		{"loop in _initialize", "The loop runs before the first request", byFuel, export(abi.ExportInitialize, forever())},
+		{"loop in provisor_abi_version", "The loop runs where the host asks for the version", byFuel, export(abi.ExportABIVersion, forever(), zero)},
+		{"loop in provisor_alloc", "The loop runs where the host wants room for the request", byFuel, export(abi.ExportAlloc, forever(), zero)},
+		{"loop of host calls", "A loop that asks whether it is canceled, and ignores the answer", byFuel, looped(func(p *wt.Plugin) []byte {
 			return append(p.Host(abi.FuncCanceled), wt.Drop...)
-		})),
-		late("loop of randomness", "A loop that has the host draw 32 MiB of random bytes at once", byFuel+"; a call of the host is short", func() []byte {
+		})},
+		{"loop of randomness", "A loop that has the host draw 32 MiB of random bytes at once", byFuel + "; a call of the host is short", func() []byte {
 			p := wt.NewPlugin()
 			return p.Handled(wt.I32Const(1024), wt.MemoryGrow, wt.Drop, forever(p.Host("random_get", 0, 32<<20), wt.Drop), zero)
-		}),
-		late("sleep", "`poll_oneoff` until the end of time", "A sleep ends with the request", func() []byte {
+		}},
+		{"sleep", "`poll_oneoff` until the end of time", "A sleep ends with the request", func() []byte {
 			p := wt.NewPlugin()
 			at := int32(1024)
 			subscription := make([]byte, 48) // of the clock 0, and its time
@@ -73,11 +64,32 @@ func loops() []attack {
 			}
 			p.Data(at, subscription)
 			return p.Handled(forever(p.Host("poll_oneoff", at, at+64, 1, at+128), wt.Drop), zero)
-		}),
+		}},
+	}
+}
+
+func loops() []attack {
+	var attacks []attack
+	for _, e := range endlessPlugins() {
+		attacks = append(attacks, attack{e.name, e.tries, e.contains, runs(inBrief(), e.build, ranTooLong, nil)})
+	}
+	return append(attacks, []attack{
+		{"endless recursion", "A function calls itself and nothing else", "The stack's limit: a trap", runs(host.Options{}, func() []byte {
+			p := wt.NewPlugin()
+			f := p.Func(nil, nil, nil, wt.Call(p.Index("random_get")+1))
+			return p.Handled(wt.Call(f), zero)
+		}, "trapped: stack overflow", nil)},
+		{"start function", "The loop is in a start function, which runs before anything can be asked of the module",
+			"Start functions are refused when the module is loaded", refused(func() []byte {
+				p := wt.NewPlugin()
+				f := p.Func(nil, nil, nil, forever())
+				p.Start(f)
+				return p.Handled(zero)
+			}, "there is a start function: what has to run first belongs into the export _initialize")},
 		{"loop of honest code", "The echo plugin, written in Go, computes for ever", byFuel, echoesIn(host.Options{RequestTimeout: 2 * time.Second}, "spin", "setting request_timeout")},
 		{"sleep in honest code", "The echo plugin sleeps for ever, whatever it is told", "A sleep ends with the request",
 			echoesIn(host.Options{RequestTimeout: 2 * time.Second}, "hang", "setting request_timeout")},
-	}
+	}...)
 }
 
 // handling is a plugin with that body of provisor_handle.

@@ -60,6 +60,7 @@ type Instance struct {
 	// lastError is the text behind the last errno.
 	lastError string
 	meter     meter
+	turn      turn
 	programs  programs
 	// spent is why the instance can't be called any more.
 	spent error
@@ -225,6 +226,7 @@ func (i *Instance) call(ctx context.Context, export string, params ...uint64) (r
 	i.meter.run(exactly)
 	results, err := i.module.ExportedFunction(export).Call(i.guestContext(ctx), params...)
 	i.meter.pause()
+	i.turn.leave()
 	if err != nil || len(results) == 0 {
 		return 0, err
 	}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -27,21 +28,39 @@ func provideFuel(ctx context.Context, r wazero.Runtime) error {
 
 // yield lets goroutines, timers and the collector run, and ends the guest once the context of the call into it has ended.
 func yield(ctx context.Context, stack []uint64) {
-	meter := &instanceOf(ctx).meter
-	meter.pause()
-	runtime.Gosched()
-	endWith(ctx, meter)
-	meter.run(exactly)
+	i := instanceOf(ctx)
+	i.meter.pause()
+	i.giveWay(ctx)
+	endWith(ctx, &i.meter)
+	i.meter.run(exactly)
 	stack[0] = tank
+}
+
+// giveWay lets others run: those that wait for their turn, if this guest has had one, and everything else.
+func (i *Instance) giveWay(ctx context.Context) {
+	i.turn.leave()
+	runtime.Gosched()
+	if i.meter.used > moment {
+		i.turn.take(ctx)
+	}
 }
 
 // enterHost begins a function of the host, and what it returns ends it: the time between the two is not the guest's. It also ends the guest
 // if it may not go on: fuel does not count what the host does, so a loop around a call that costs milliseconds would go on for an hour.
 func enterHost(ctx context.Context) (leave func(precision)) {
-	meter := &instanceOf(ctx).meter
-	meter.pause()
-	endWith(ctx, meter)
-	return meter.run
+	i := instanceOf(ctx)
+	i.meter.pause()
+	if i.turn.had && time.Since(i.turn.since) > patience {
+		i.giveWay(ctx)
+	}
+	endWith(ctx, &i.meter)
+	i.turn.enterHost()
+	return i.leaveHost
+}
+
+func (i *Instance) leaveHost(p precision) {
+	i.turn.leaveHost()
+	i.meter.run(p)
 }
 
 // endWith ends the guest if the context of the call into it has ended, or its time is used up.
