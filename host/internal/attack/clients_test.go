@@ -71,6 +71,8 @@ func clients() []attack {
 		{"more streams than there may be", "Opens streams beyond the server's limit", "`max_streams`: RESOURCE_EXHAUSTED", tooManyStreams},
 		{"streams that are reset at once", "Opens a stream and resets it, 2,000 times", "Each stream's end is waited for before its connection may open more", rapidReset},
 		{"connections that say nothing", "200 connections that send no byte, or no HTTP/2", "Each has its own handshake and timeout", silentConnections},
+		{"tokens that nobody has", "Opens sessions with no token, an empty one, wrong ones, two, one of 50 kB and one of a megabyte", "UNAUTHENTICATED before anything is read; metadata beyond 64 KiB is not taken at all", wrongTokens},
+		{"compressed messages", "Sends 256 kB that inflate to 256 MiB, says that it is compressed by what there is not, and does not say by what", "Nothing is inflated: messages are taken as they are, and others refused", compressedMessages},
 		{"methods that there are not", "Calls other methods and services", "UNIMPLEMENTED", otherMethods},
 	}
 }

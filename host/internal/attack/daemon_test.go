@@ -79,7 +79,11 @@ func newDaemon(t testing.TB, o host.Options, so server.Options) (*daemon, error)
 	if err != nil {
 		return nil, err
 	}
-	so.Listeners = []server.Listener{{Address: "unix:" + filepath.Join(dir, "s"), Anonymous: tenant.Default}}
+	listener := server.Listener{Address: "unix:" + filepath.Join(dir, "s")}
+	if so.Access == nil {
+		listener.Anonymous = tenant.Default
+	}
+	so.Listeners = []server.Listener{listener}
 	so.Log = o.Log
 	s, err := server.Listen(so, runtime.Session)
 	if err != nil {

@@ -114,6 +114,9 @@ func (l *listener) address() string {
 	return l.endpoint.String()
 }
 
+// maxMetadata is the most bytes of metadata, which come before anybody knows who sends them: gRPC itself would take 16 MiB for each stream.
+const maxMetadata = 64 << 10
+
 // grpc are the options of a gRPC server that are about its traffic.
 func (o *Options) grpc() []grpc.ServerOption {
 	// Half of the time until a ping, half of it for the answer.
@@ -123,6 +126,7 @@ func (o *Options) grpc() []grpc.ServerOption {
 		// gRPC refuses what is over its limit in its own words. What is just over ours is received, and refused in words that name the setting.
 		grpc.MaxRecvMsgSize(o.MaxMessage + min(o.MaxMessage, DefaultMaxMessage)),
 		grpc.MaxConcurrentStreams(o.StreamsPerConnection),
+		grpc.MaxHeaderListSize(maxMetadata),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: half, Timeout: half}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: min(half, 5*time.Second), PermitWithoutStream: true}),
 		grpc.ConnectionTimeout(20 * time.Second),
