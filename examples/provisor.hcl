@@ -148,6 +148,13 @@ limits {
   grace_period = "10s"
 }
 
+# How the daemon is watched from outside.
+telemetry {
+  # Metrics for Prometheus (/metrics), and whether the daemon lives (/healthz) and takes sessions (/readyz), over plain HTTP. Nobody is asked who
+  # they are, so it is for this machine alone; insecure = true lets an address be one that others reach.
+  listen = "localhost:9464"
+}
+
 # The daemon's log, on its standard error.
 log {
   level  = "info"

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/host/internal/exec/jail"
+	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/host/internal/plugin/deploy"
 	"github.com/provisor/provisor/host/internal/plugin/registry"
 	"github.com/provisor/provisor/host/internal/plugin/store"
@@ -88,6 +89,8 @@ type Options struct {
 	Dependencies func(dot []byte)
 	// Jail says what the sandbox around each engine is made of; the zero value takes what the machine offers.
 	Jail JailOptions
+	// Observer is told of sessions, their requests and their program runs; nil = nobody.
+	Observer Observer
 	// Log is the daemon's log. nil = none.
 	Log *slog.Logger
 	// Audit gets a line for each session, when it ends. nil = Log does.
@@ -204,8 +207,14 @@ func (o *Options) fill() (err error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
+	if o.Observer == nil {
+		o.Observer = observe.All()
+	}
 	return o.Jail.fill()
 }
+
+// Observer is told of sessions, their requests and their program runs.
+type Observer = observe.Observer
 
 // Tenant is on whose behalf a session runs.
 type Tenant = tenant.Tenant
@@ -230,18 +239,26 @@ func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
 	}
 	leave, err := r.enter(p)
 	if err != nil {
-		p.refused(err)
+		p.refused(ctx, session.OutcomeOf(err), session.LimitOf(err))
 		return err
 	}
 	defer leave()
 	lease, err := r.plugins.Lease(t)
 	if err != nil {
+		p.refused(ctx, "unready plugin", "")
 		return fmt.Errorf("begin the session: %w", err)
 	}
 	defer lease.Release()
-	o := r.use(p, lease.Plugin, lease.Grants, lease.Limits).sessionOptions()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	u := r.use(p, lease.Plugin, lease.Grants, lease.Limits)
+	o := u.sessionOptions()
 	o.Failed = func(string) { lease.Failed() }
-	return session.Run(ctx, o, s)
+	return u.observed(ctx, o.ID, func() { cancel(session.ErrOperator) }, func(ctx context.Context, report *observe.Session) error {
+		o.Observer, o.Report = p.options.Observer, report
+		o.Ended = func(m session.Summary) { u.ended(report, m) }
+		return session.Run(ctx, o, s)
+	})
 }
 
 // Plugins are the runtime's plugins, for whoever manages them.

@@ -29,7 +29,7 @@ func (r *Runtime) probe(ctx context.Context, p *plugin.Plugin, g plugin.Grants) 
 	}
 	o := r.use(pr, p, g, nil).sessionOptions()
 	// What it makes is for no later session, and it does not wait behind those of clients.
-	o.Cache, o.Turn, o.Ended = nil, nil, nil
+	o.Cache, o.Turn = nil, nil
 	o.Log = o.Log.With("probe", true)
 	limits := proto.Clone(o.Limits).(*guestpb.Limits)
 	if most := uint64(probeTime.Milliseconds()); limits.GetRequestMillis() == 0 || limits.GetRequestMillis() > most {

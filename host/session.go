@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -55,6 +57,7 @@ func (u use) sessionOptions() session.Options {
 			Engine:  &guestpb.Engine{Name: u.engine.Name, Version: u.engine.Version},
 			Env:     u.grants.Env,
 			Notices: u.engine.Notices(),
+			Command: engine.Command,
 			Start:   u.start,
 		}
 	}
@@ -64,7 +67,7 @@ func (u use) sessionOptions() session.Options {
 		Tenant:         t,
 		Plugin:         u.plugin.Name,
 		Directory:      func(context.Context) (session.Directory, error) { return u.openDirectory(t, id) },
-		Instances:      instances{u.plugin, sandboxLimits(u.limits)},
+		Instances:      instances{u.plugin, sandboxLimits(u.limits), u.options.Log.With("session", id, "tenant", t.Name(), "plugin", u.plugin.Name)},
 		Programs:       programs,
 		Turn:           func(begun bool) (*queue.Ticket, error) { return r.turn(t, begun) },
 		Cache:          u.cache(),
@@ -74,7 +77,6 @@ func (u use) sessionOptions() session.Options {
 		Log:            u.options.Log.With("version", u.plugin.Version),
 		Kill:           r.killed,
 		Limits:         u.limits,
-		Ended:          func(m session.Summary) { u.audit(id, u.plugin, u.engineName(), m) },
 	}
 }
 
@@ -163,16 +165,19 @@ func (d *directory) Remove() error {
 type instances struct {
 	plugin *plugin.Plugin
 	limits sandbox.Limits
+	log    *slog.Logger
 }
 
 func (i instances) New(ctx context.Context, d session.Directory, h *session.Host) (session.Instance, error) {
 	dir := d.(*directory)
 	return i.plugin.Module.Instantiate(ctx, sandbox.InstanceConfig{
-		Name:   i.plugin.Name,
-		Work:   dir.work,
-		Tmp:    dir.tmp,
-		Host:   instanceHost{h},
-		Limits: i.limits,
+		Name:    i.plugin.Name,
+		Work:    dir.work,
+		Tmp:     dir.tmp,
+		Host:    instanceHost{h},
+		Limits:  i.limits,
+		Log:     i.log,
+		Limited: h.Limited,
 	})
 }
 
@@ -200,7 +205,7 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 		return nil, err
 	}
 	p, err := exec.Start(exec.Program{
-		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, c.Env), Dir: c.Dir, Stdin: c.Stdin,
+		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, slices.Concat(c.Env, c.HostEnv)), Dir: c.Dir, Stdin: c.Stdin,
 		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.programJail(), Cell: u.cell(dir, c), Holds: []*os.File{held},
 		Watch: dir.disk, LimitHit: func(err error) { dir.hit.Store(&err) },
 	})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/admin"
+	"github.com/provisor/provisor/host/internal/admin/sessions"
 	"github.com/provisor/provisor/host/internal/config"
 	"github.com/provisor/provisor/host/internal/daemon"
 )
@@ -79,12 +80,14 @@ func serveConfig(c *cli.Context, signals *signals) (err error) {
 	if err := withInstalled(c, &options); err != nil {
 		return err
 	}
-	d, err := daemon.Open(signals.context, read, daemon.Options{Runtime: options, Output: os.Stderr})
+	open := sessions.NewTable()
+	options.Observer = open
+	d, err := daemon.Open(signals.context, read, daemon.Options{Runtime: options, Output: os.Stderr, Version: version()})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	stopAdmin, err := serveAdmin(socket, d.Log(), d.Runtime(), func(s *admin.Server) { handleReload(s, d) })
+	stopAdmin, err := serveAdmin(socket, d.Log(), d.Runtime(), open, func(s *admin.Server) { handleReload(s, d) })
 	if err != nil {
 		return err
 	}

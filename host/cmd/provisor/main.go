@@ -71,7 +71,7 @@ func newApp(signals *signals) *cli.App {
 		EnableBashCompletion: true,
 		HideHelpCommand:      true,
 		Suggest:              true,
-		Commands:             append(workCommands(signals), graphCommand(signals), serveCommand(signals), configCommand(), reloadCommand(), doctorCommand(), recoverCommand(), mirrorCommand(), pluginCommand()),
+		Commands:             append(workCommands(signals), graphCommand(signals), serveCommand(signals), configCommand(), reloadCommand(), sessionsCommand(), doctorCommand(), recoverCommand(), mirrorCommand(), pluginCommand()),
 		ExitErrHandler:       func(*cli.Context, error) {},
 		OnUsageError:         usageError,
 		Action: func(c *cli.Context) error {

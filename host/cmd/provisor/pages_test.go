@@ -124,7 +124,9 @@ func idle(commands []*cli.Command, inText bool) []*cli.Command {
 	for _, c := range commands {
 		if len(c.Subcommands) > 0 {
 			c.Subcommands = idle(c.Subcommands, inText)
-			continue
+			if len(c.Flags) == 0 {
+				continue // it does nothing of its own
+			}
 		}
 		c.Action = func(c *cli.Context) error {
 			// The help says how many arguments there may be: "NAME [DIR]".

@@ -13,7 +13,10 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/admin/sessions"
+	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/host/internal/server"
+	"github.com/provisor/provisor/host/internal/telemetry"
 	"github.com/provisor/provisor/host/internal/tenant"
 )
 
@@ -42,6 +45,7 @@ func serveCommand(signals *signals) *cli.Command {
 			&cli.IntFlag{Name: "concurrency", Category: categoryRuntime, Value: host.DefaultConcurrency(), Usage: "run `N` requests at once, each in its own session; others wait for their turn"},
 			&cli.DurationFlag{Name: "drain-timeout", Category: categoryServer, Value: 5 * time.Minute, Usage: "let running sessions go on for `DURATION` after SIGTERM"},
 			&cli.DurationFlag{Name: "exit-timeout", Category: categoryRuntime, Value: 3 * time.Minute, Usage: "let an engine end by itself for `DURATION` after a cancel, then kill it"},
+			&cli.StringFlag{Name: "telemetry-listen", Category: categoryServer, Usage: "serve /metrics, /healthz and /readyz over HTTP on `ADDR`, unix:PATH or localhost:PORT (default: not at all)"},
 			&cli.StringFlag{Name: "log-format", Category: categoryOutput, Value: "text", Usage: "write the daemon's log in `FORMAT`, text or json"},
 			&cli.StringFlag{Name: "log-level", Category: categoryOutput, Value: "info", Usage: "write the daemon's log from `LEVEL` on: debug, info, warn, error"},
 		),
@@ -85,6 +89,17 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	if err != nil {
 		return err
 	}
+	open := sessions.NewTable()
+	options.Observer = open
+	watching, stopTelemetry, err := startTelemetry(c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopTelemetry()) }()
+	if watching != nil {
+		options.Observer = observe.All(open, watching.Observer())
+		listening.Refused = watching.Refused
+	}
 	runtime, err := host.New(signals.context, options)
 	if err != nil {
 		return err
@@ -94,7 +109,7 @@ func serve(c *cli.Context, signals *signals) (err error) {
 			err = closeErr
 		}
 	}()
-	stopAdmin, err := serveAdmin(socket, log, runtime)
+	stopAdmin, err := serveAdmin(socket, log, runtime, open)
 	if err != nil {
 		return err
 	}
@@ -104,6 +119,9 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	if err != nil {
 		return usagef("%w", err)
 	}
+	if watching != nil {
+		watching.Watch(telemetry.Of(runtime, s))
+	}
 	stop := onKill(signals, func(<-chan struct{}) {
 		runtime.Kill()
 		s.Close()
@@ -111,6 +129,21 @@ func serve(c *cli.Context, signals *signals) (err error) {
 	defer stop()
 	log.Info("ready", "listen", strings.Join(s.Addresses(), " "), "version", version())
 	return s.Serve(signals.context)
+}
+
+// startTelemetry serves metrics and health where the flag says; nil = nowhere.
+func startTelemetry(c *cli.Context, log *slog.Logger) (t *telemetry.Telemetry, stop func() error, err error) {
+	address := c.String("telemetry-listen")
+	if address == "" {
+		return nil, func() error { return nil }, nil
+	}
+	if err := telemetry.CheckAddress(address, false); err != nil {
+		return nil, nil, usagef("--telemetry-listen: %w", err)
+	}
+	if t, err = telemetry.Start(telemetry.Options{Listen: address, Version: version(), Log: log}); err != nil {
+		return nil, nil, err
+	}
+	return t, t.Close, nil
 }
 
 // serverOptions are what the flags say of the one address that there is without a configuration.

@@ -10,6 +10,7 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/admin"
 	"github.com/provisor/provisor/host/internal/admin/plugins"
+	"github.com/provisor/provisor/host/internal/admin/sessions"
 	"github.com/provisor/provisor/host/internal/admin/status"
 	"github.com/provisor/provisor/host/internal/config"
 	"github.com/provisor/provisor/host/internal/server/endpoint"
@@ -91,8 +92,8 @@ func configuredAdminSocket(c *cli.Context, read *config.Config) (adminSocket, er
 	return flagAdminSocket(c, addresses...)
 }
 
-// serveAdmin serves the runtime's plugins on the admin socket until stop is called.
-func serveAdmin(socket adminSocket, log *slog.Logger, runtime *host.Runtime, more ...func(*admin.Server)) (stop func() error, err error) {
+// serveAdmin serves the runtime's plugins, its open sessions and profiles on the admin socket until stop is called.
+func serveAdmin(socket adminSocket, log *slog.Logger, runtime *host.Runtime, open *sessions.Table, more ...func(*admin.Server)) (stop func() error, err error) {
 	none := func() error { return nil }
 	if socket.path == config.NoAdminSocket {
 		return none, nil
@@ -107,6 +108,8 @@ func serveAdmin(socket adminSocket, log *slog.Logger, runtime *host.Runtime, mor
 	}
 	plugins.Handle(s, runtime.Plugins())
 	status.Handle(s, version(), runtime.Jail())
+	sessions.Handle(s, open)
+	admin.HandleProfiles(s)
 	for _, handle := range more {
 		handle(s)
 	}

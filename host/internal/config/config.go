@@ -46,6 +46,7 @@ type Config struct {
 	Log     Log
 	// AuditFile is where each session leaves a line; empty = in the daemon's log.
 	AuditFile string
+	Telemetry Telemetry
 }
 
 // Listener is an address to listen on.

@@ -185,6 +185,11 @@ log {
 audit {
   file = "/var/log/audit"
 }
+
+telemetry {
+  listen   = "0.0.0.0:9464"
+  insecure = true
+}
 `
 	got, problems := parse([]byte(source), "/etc/provisor/provisor.hcl", fakeFiles{})
 	at := func(text string) string {
@@ -234,6 +239,7 @@ audit {
 			},
 		},
 		AuditFile: "/var/log/audit",
+		Telemetry: Telemetry{Listen: "0.0.0.0:9464", Insecure: true},
 		Limits:    Limits{Limits: &guestpb.Limits{Files: 1000, LogBytes: 1_000_000}, GracePeriod: 5 * time.Second},
 		Log:       Log{Level: slog.LevelDebug, Format: "json"},
 	}
@@ -279,6 +285,10 @@ func TestProblems(t *testing.T) {
 		"a variable":          {"data_dir = var.x\n", []string{`1:12: Variables may not be used here`}},
 		"twice":               {"data_dir = \"a\"\ndata_dir = \"b\"\n", []string{`2:1: The argument "data_dir" was already set`}},
 		"two logs":            {"log {}\nlog {}\n", []string{`2:1: Only one log block is allowed`}},
+		"open metrics":        {"telemetry {\n  listen = \"0.0.0.0:1\"\n}\n", []string{`2:12: whoever reaches 0.0.0.0:1 could read the names of tenants`}},
+		"no metrics' address": {"telemetry {\n  listen = \"nowhere\"\n}\n", []string{`2:12: address "nowhere": want unix:PATH or HOST:PORT`}},
+		"insecure for none":   {"telemetry {\n  insecure = true\n}\n", []string{`2:14: insecure is for a listen address, and there is none`}},
+		"insecure for itself": {"telemetry {\n  listen = \"localhost:1\"\n  insecure = true\n}\n", []string{`3:14: only this machine reaches localhost:1`}},
 		"a log level":         {"log {\n  level = \"loud\"\n}\n", []string{`2:11: level is "loud": want one of info, debug, warn, error`}},
 		"a label":             {"tenant {\n}\n", []string{`1:8: All tenant blocks must have 1 labels (name)`}},
 		"a tenant's name":     {"tenant \"A b\" {\n}\n", []string{`1:1: tenant name "A b": want lower-case letters`}},

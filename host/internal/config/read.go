@@ -47,6 +47,7 @@ func (r *reader) read(f *fileShape) {
 	if f.Audit != nil {
 		c.AuditFile = r.path(&f.Audit.File)
 	}
+	r.telemetry(f.Telemetry)
 	r.engines(f.Engine)
 	r.plugins(f.Plugin)
 	r.readTenants(f.Tenant)

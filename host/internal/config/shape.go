@@ -32,6 +32,8 @@ type fileShape struct {
 	Log    *logShape     `hcl:"log,block"`
 	Audit  *auditShape   `hcl:"audit,block"`
 
+	Telemetry *telemetryShape `hcl:"telemetry,block"`
+
 	Body hcl.Body `hcl:",body"`
 }
 
@@ -118,4 +120,11 @@ type logShape struct {
 type auditShape struct {
 	File string   `hcl:"file"`
 	Body hcl.Body `hcl:",body"`
+}
+
+type telemetryShape struct {
+	Listen   *string   `hcl:"listen"`
+	Insecure *bool     `hcl:"insecure"`
+	Body     hcl.Body  `hcl:",body"`
+	At       hcl.Range `hcl:",def_range"`
 }

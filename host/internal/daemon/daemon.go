@@ -14,7 +14,9 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/access"
 	"github.com/provisor/provisor/host/internal/config"
+	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/host/internal/server"
+	"github.com/provisor/provisor/host/internal/telemetry"
 )
 
 // Options are what a configuration leaves open.
@@ -23,6 +25,8 @@ type Options struct {
 	Runtime host.Options
 	// Output gets the log.
 	Output io.Writer
+	// Version is this program's.
+	Version string
 }
 
 // Daemon serves sessions as its configuration says.
@@ -33,6 +37,8 @@ type Daemon struct {
 	audit   auditFile
 	runtime *host.Runtime
 	server  *server.Server
+	// telemetry is nil where there is none.
+	telemetry *telemetry.Telemetry
 
 	// mu is held while the configuration changes.
 	mu     sync.Mutex
@@ -49,6 +55,13 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Daemon, err erro
 			err = errors.Join(err, d.Close())
 		}
 	}()
+	if c.Telemetry.Listen != "" {
+		if d.telemetry, err = telemetry.Start(telemetry.Options{
+			Listen: c.Telemetry.Listen, Insecure: c.Telemetry.Insecure, Version: o.Version, Log: d.log,
+		}); err != nil {
+			return nil, err
+		}
+	}
 	listening, err := d.serverOptions(c)
 	if err != nil {
 		return nil, err
@@ -62,8 +75,13 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Daemon, err erro
 		return nil, err
 	}
 	listening.Health = host.JailHealth(d.runtime.Jail())
-	d.server, err = server.Listen(listening, d.runtime.Session)
-	return d, err
+	if d.server, err = server.Listen(listening, d.runtime.Session); err != nil {
+		return nil, err
+	}
+	if d.telemetry != nil {
+		d.telemetry.Watch(telemetry.Of(d.runtime, d.server))
+	}
+	return d, nil
 }
 
 func newLog(w io.Writer, format string, level slog.Leveler) *slog.Logger {
@@ -86,6 +104,14 @@ func (d *Daemon) Runtime() *host.Runtime { return d.runtime }
 // Addresses are where the daemon listens.
 func (d *Daemon) Addresses() []string { return d.server.Addresses() }
 
+// TelemetryAddress is where metrics and health are served; empty = nowhere.
+func (d *Daemon) TelemetryAddress() string {
+	if d.telemetry == nil {
+		return ""
+	}
+	return d.telemetry.Address()
+}
+
 // Serve serves until ctx ends, and then drains; see server.Server.
 func (d *Daemon) Serve(ctx context.Context) error { return d.server.Serve(ctx) }
 
@@ -105,6 +131,9 @@ func (d *Daemon) Close() error {
 	if d.runtime != nil {
 		errs = append(errs, d.runtime.Close())
 	}
+	if d.telemetry != nil {
+		errs = append(errs, d.telemetry.Close())
+	}
 	errs = append(errs, d.audit.replace(nil))
 	return errors.Join(errs...)
 }
@@ -114,7 +143,11 @@ func (d *Daemon) Close() error {
 func (d *Daemon) Reload(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.reload(ctx); err != nil {
+	err := d.reload(ctx)
+	if d.telemetry != nil {
+		d.telemetry.Reloaded(err)
+	}
+	if err != nil {
 		d.log.Error("the configuration was not reloaded, the old one stays", "file", d.config.File, "error", err)
 		return fmt.Errorf("the configuration was not reloaded, the old one stays: %w", err)
 	}
@@ -132,6 +165,9 @@ func (d *Daemon) reload(ctx context.Context) error {
 	}
 	if c.AdminSocket != d.config.AdminSocket {
 		return errors.New("admin_socket can't change while the daemon runs: restart it, or leave it as it is")
+	}
+	if c.Telemetry != d.config.Telemetry {
+		return errors.New("telemetry can't change while the daemon runs: restart it, or leave it as it is")
 	}
 	listening, err := d.serverOptions(c)
 	if err != nil {
@@ -173,6 +209,9 @@ func (d *Daemon) serverOptions(c *config.Config) (server.Options, error) {
 		Streams: c.MaxStreams, DrainTimeout: DefaultDrainTimeout, Log: d.log,
 	}
 	set(&o.DrainTimeout, c.DrainTimeout)
+	if d.telemetry != nil {
+		o.Refused = d.telemetry.Refused
+	}
 	for _, l := range c.Listeners {
 		o.Listeners = append(o.Listeners, server.Listener(l))
 	}
@@ -183,6 +222,9 @@ func (d *Daemon) serverOptions(c *config.Config) (server.Options, error) {
 func (d *Daemon) runtimeOptions(c *config.Config) host.Options {
 	o := RuntimeOptions(d.options.Runtime, c)
 	o.Log = d.log
+	if d.telemetry != nil {
+		o.Observer = observe.All(o.Observer, d.telemetry.Observer())
+	}
 	if c.AuditFile != "" {
 		o.Audit = d.audit.logger()
 	}

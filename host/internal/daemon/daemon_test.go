@@ -18,6 +18,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/admin/sessions"
 	"github.com/provisor/provisor/host/internal/config"
 	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -30,6 +31,9 @@ type running struct {
 	*Daemon
 	dir string
 	log *syncBuffer
+	// open are the sessions; stop begins to drain.
+	open *sessions.Table
+	stop func()
 }
 
 // syncBuffer is written and read by several goroutines.
@@ -66,20 +70,21 @@ func start(t *testing.T, source string) *running {
 	if err := os.WriteFile(engine, []byte("#!/bin/sh\necho Terraform v1.1.1\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r := &running{dir: dir, log: &syncBuffer{}}
+	r := &running{dir: dir, log: &syncBuffer{}, open: sessions.NewTable()}
 	r.write(t, source)
 	c, err := config.Load(r.file())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Daemon, err = Open(t.Context(), c, Options{
-		Runtime: host.Options{Plugin: filepath.FromSlash("../../../plugins/echo"), DataDir: filepath.Join(dir, "data"), Plugins: filepath.Join(dir, "data", "plugins"), Engine: engine},
-		Output:  r.log,
+		Runtime: host.Options{Plugin: filepath.FromSlash("../../../plugins/echo"), DataDir: filepath.Join(dir, "data"), Plugins: filepath.Join(dir, "data", "plugins"), Engine: engine, Observer: r.open},
+		Output:  r.log, Version: "1.2.3",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

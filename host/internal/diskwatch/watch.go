@@ -46,6 +46,10 @@ type LimitError struct {
 	Setting string // empty if nothing raises it
 }
 
+// LimitSetting is the name of the setting, or empty.
+func (e *LimitError) LimitSetting() string { return e.Setting }
+
+// Error names the limit, its value and the setting.
 func (e *LimitError) Error() string {
 	text := fmt.Sprintf("what programs have written: the limit of %d %s is reached", e.Value, e.Limit)
 	if e.Setting == "" {

@@ -22,6 +22,9 @@ type LimitError struct {
 	Setting string
 }
 
+// LimitSetting is the name of the setting.
+func (e *LimitError) LimitSetting() string { return e.Setting }
+
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("run %s: the limit of %d %s is reached (setting %s)", e.Path, e.Value, e.Limit, e.Setting)
 }

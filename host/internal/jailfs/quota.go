@@ -45,6 +45,9 @@ func (e *LimitError) Error() string {
 	return text + fmt.Sprintf(" (setting %s)", e.Setting)
 }
 
+// LimitSetting is the name of the setting, or empty.
+func (e *LimitError) LimitSetting() string { return e.Setting }
+
 // Unwrap makes it abi.Limit.
 func (e *LimitError) Unwrap() error { return abi.Limit }
 

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -79,6 +80,9 @@ func enter(f abi.Function, do hostFunction) api.GoModuleFunc {
 		if err != nil {
 			errno := abi.ErrnoOf(err)
 			i.lastError = err.Error()
+			if limit := (*callError)(nil); errors.As(err, &limit) && limit.setting != "" {
+				i.limited(limit.setting)
+			}
 			i.log.Debug("a host function returned an errno", "function", f.Name, "errno", errno.Error(), "error", err)
 			result = int64(errno.Result())
 		}
@@ -97,9 +101,16 @@ func withErrno(errno abi.Errno, format string, args ...any) error {
 	return &callError{errno: errno, text: fmt.Sprintf(format, args...)}
 }
 
+// limited is an error with the errno Limit, of the limit that the setting is about.
+func limited(setting, format string, args ...any) error {
+	return &callError{errno: abi.Limit, text: fmt.Sprintf(format, args...), setting: setting}
+}
+
 type callError struct {
 	errno abi.Errno
 	text  string
+	// setting is the limit that is behind it; empty = none is.
+	setting string
 }
 
 func (e *callError) Error() string { return e.text }

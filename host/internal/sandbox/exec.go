@@ -53,7 +53,7 @@ func (c hostCall) execStart() (int64, error) {
 		return 0, withErrno(abi.Canceled, "the request was canceled: %s is not started any more", req.GetProgram())
 	}
 	if len(c.programs.open) >= c.programs.limit {
-		return 0, withErrno(abi.Limit, "%d programs are open, which is the limit (setting %s): close one by exec_close", len(c.programs.open), settingOpenPrograms)
+		return 0, limited(settingOpenPrograms, "%d programs are open, which is the limit (setting %s): close one by exec_close", len(c.programs.open), settingOpenPrograms)
 	}
 	proc, err := c.host.Start(req)
 	if err != nil {

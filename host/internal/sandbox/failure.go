@@ -57,6 +57,8 @@ type Failure struct {
 	Kind Kind
 	// Text is for a client: what happened, and nothing of the host. It does not name the plugin.
 	Text string
+	// Setting is the limit that is behind it; empty = none is.
+	Setting string
 	// cause is the context's error for Deadline and Canceled.
 	cause error
 }
@@ -74,7 +76,7 @@ func failed(ctx context.Context, err error, i *Instance) (f *Failure, stack stri
 		return interrupted(ctx), ""
 	}
 	if i.meter.exhausted() {
-		return &Failure{Kind: CPU, Text: fmt.Sprintf("interrupted: it has computed for %v, the limit for one request is %v (setting %s)",
+		return &Failure{Kind: CPU, Setting: settingCPU, Text: fmt.Sprintf("interrupted: it has computed for %v, the limit for one request is %v (setting %s)",
 			i.meter.used.Round(time.Millisecond), i.meter.limit, settingCPU)}, ""
 	}
 	var exit *sys.ExitError
@@ -107,7 +109,7 @@ func refusedMemory(f *Failure, m *memory) *Failure {
 		return f
 	}
 	return &Failure{
-		Kind: Memory,
+		Kind: Memory, Setting: settingMemory,
 		Text: fmt.Sprintf("out of memory: it wanted %s, the limit is %s (setting %s); it then %s", size(m.refused), size(m.limit()), settingMemory, f.Text),
 	}
 }

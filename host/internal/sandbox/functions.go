@@ -48,7 +48,7 @@ func (c hostCall) respond() (int64, error) {
 		return 0, err
 	}
 	if limit := c.limits.ResponseBytes; uint64(len(b)) > limit {
-		return 0, withErrno(abi.Limit, "the response has %s, the limit is %s (setting %s)", size(uint64(len(b))), size(limit), settingResponse)
+		return 0, limited(settingResponse, "the response has %s, the limit is %s (setting %s)", size(uint64(len(b))), size(limit), settingResponse)
 	}
 	c.Instance.responded, c.Instance.response = true, slices.Clone(b)
 	return 0, nil

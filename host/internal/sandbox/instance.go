@@ -26,10 +26,14 @@ type InstanceConfig struct {
 	// Work and Tmp are what the instance sees as /work and /tmp. They are its owner's to close, after the instance.
 	Work, Tmp FS
 	Host      Host
-	// Stderr gets what the plugin writes to standard output and error. nil = the host's log, line by line.
+	// Stderr gets what the plugin writes to standard output and error. nil = the log, line by line.
 	Stderr io.Writer
 	// Limits are the instance's own; a zero field means that of the Runtime. Those of modules have no meaning here.
 	Limits Limits
+	// Log is where the instance's lines go; nil = the runtime's log.
+	Log *slog.Logger
+	// Limited is told the setting of each limit that the plugin runs into, by the goroutine that runs it; nil = nobody.
+	Limited func(setting string)
 }
 
 // Instance is a running copy of a plugin, with a memory of its own. One goroutine at a time may call it.
@@ -64,6 +68,10 @@ type Instance struct {
 	programs  programs
 	// spent is why the instance can't be called any more.
 	spent error
+	// limited is told of limits.
+	limited func(setting string)
+	// closed is set by the first Close.
+	closed bool
 }
 
 // Instantiate makes an instance: memory, files and the plugin's own _initialize, unless the module has a snapshot of what that leaves.
@@ -118,12 +126,20 @@ func (m *Module) newInstance(c InstanceConfig) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := m.runtime.log.With("plugin", c.Name)
+	log := c.Log
+	if log == nil {
+		log = m.runtime.log.With("plugin", c.Name)
+	}
+	if c.Limited == nil {
+		c.Limited = func(string) {}
+	}
 	ahead := int64(0)
 	if m.origin.snapshot {
 		ahead = max(0, m.origin.clock-m.runtime.nanotime())
 	}
+	m.runtime.instances.Add(1)
 	return &Instance{
+		limited:  c.Limited,
 		runtime:  m.runtime,
 		log:      log,
 		origin:   m.origin,
@@ -133,7 +149,7 @@ func (m *Module) newInstance(c InstanceConfig) (*Instance, error) {
 		work:     c.Work,
 		tmp:      c.Tmp,
 		limits:   limits,
-		output:   newOutput(c.Stderr, log, limits.ConsoleBytes),
+		output:   newOutput(c.Stderr, log, limits.ConsoleBytes, c.Limited),
 		programs: programs{limit: limits.OpenPrograms},
 		meter:    meter{limit: limits.CPUTime},
 	}, nil
@@ -203,7 +219,7 @@ func (i *Instance) handle(ctx context.Context, request []byte) error {
 // deliver writes the request into the guest's memory.
 func (i *Instance) deliver(ctx context.Context, request []byte) (ptr uint32, err error) {
 	if uint64(len(request)) >= i.memory.limit() {
-		return 0, &Failure{Kind: Memory, Text: fmt.Sprintf("the request has %s, an instance's memory is limited to %s (setting %s)",
+		return 0, &Failure{Kind: Memory, Setting: settingMemory, Text: fmt.Sprintf("the request has %s, an instance's memory is limited to %s (setting %s)",
 			size(uint64(len(request))), size(i.memory.limit()), settingMemory)}
 	}
 	ptr, err = i.call(ctx, abi.ExportAlloc, uint64(len(request)))
@@ -211,7 +227,7 @@ func (i *Instance) deliver(ctx context.Context, request []byte) (ptr uint32, err
 		return 0, err
 	}
 	if ptr == 0 && len(request) > 0 {
-		return 0, &Failure{Kind: Memory, Text: fmt.Sprintf("out of memory: it has no room for a request of %s; its memory is limited to %s (setting %s)",
+		return 0, &Failure{Kind: Memory, Setting: settingMemory, Text: fmt.Sprintf("out of memory: it has no room for a request of %s; its memory is limited to %s (setting %s)",
 			size(uint64(len(request))), size(i.memory.limit()), settingMemory)}
 	}
 	if !i.module.Memory().Write(ptr, request) {
@@ -259,7 +275,17 @@ func (i *Instance) fail(ctx context.Context, err error) *Failure {
 		}
 	}
 	i.spent = f
+	if f.Setting != "" {
+		i.limited(f.Setting)
+	}
 	return f
+}
+
+// CPU is the processor time that the latest call took of the guest itself.
+func (i *Instance) CPU() time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.meter.used
 }
 
 // Close ends what the instance left: its programs, its open files, its memory. It can be repeated.
@@ -268,6 +294,10 @@ func (i *Instance) Close(ctx context.Context) error {
 	defer i.mu.Unlock()
 	if i.spent == nil {
 		i.spent = errors.New("it was closed")
+	}
+	if !i.closed {
+		i.closed = true
+		i.runtime.instances.Add(-1)
 	}
 	err := i.programs.close()
 	if i.module != nil {

@@ -15,17 +15,18 @@ const maxLine = 8 << 10
 
 // output is where a plugin's standard output and error go. It is called by the goroutine that runs the plugin.
 type output struct {
-	log   *slog.Logger
-	raw   io.Writer
-	limit uint64
-	ctx   context.Context
+	log     *slog.Logger
+	raw     io.Writer
+	limit   uint64
+	limited func(setting string)
+	ctx     context.Context
 	// left is how many bytes more this call may write.
 	left uint64
 	line []byte
 }
 
-func newOutput(raw io.Writer, log *slog.Logger, limit uint64) *output {
-	return &output{log: log, raw: raw, limit: limit}
+func newOutput(raw io.Writer, log *slog.Logger, limit uint64, limited func(setting string)) *output {
+	return &output{log: log, raw: raw, limit: limit, limited: limited}
 }
 
 // begin starts a new call with a new allowance.
@@ -39,6 +40,7 @@ func (o *output) Write(p []byte) (int, error) {
 	}
 	keep := p[:min(uint64(len(p)), o.left)]
 	if len(keep) < len(p) && o.left > 0 {
+		o.limited(settingConsole)
 		defer o.log.Warn("the plugin writes too much: the rest of this request's output is dropped", "limit", size(o.limit), "setting", settingConsole)
 	}
 	o.left -= uint64(len(keep))

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -47,7 +48,12 @@ type Runtime struct {
 	engine wazero.Runtime
 	// wasi are the functions of WASI by name, to check imports against.
 	wasi map[string]api.FunctionDefinition
+	// instances counts those that are open.
+	instances atomic.Int64
 }
+
+// Instances is how many instances there are.
+func (r *Runtime) Instances() int { return int(r.instances.Load()) }
 
 // New returns a Runtime. It must be closed.
 func New(ctx context.Context, o Options) (_ *Runtime, err error) {

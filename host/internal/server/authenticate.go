@@ -69,6 +69,7 @@ func (s *Server) authenticate(ctx context.Context, l *listener, method string) (
 	}
 	t, err := s.identify(ctx, l)
 	if err != nil {
+		s.options.Load().Refused("unauthenticated")
 		return nil, err
 	}
 	return context.WithValue(ctx, tenantKey{}, t), nil

@@ -17,6 +17,11 @@ import (
 // handle serves one stream.
 func (s *Server) handle(_ any, gs grpc.ServerStream) error {
 	if err := s.streams.enter(); err != nil {
+		reason := settingStreams
+		if status.Code(err) == codes.Unavailable {
+			reason = "draining"
+		}
+		s.options.Load().Refused(reason)
 		return err
 	}
 	defer s.streams.leave()
@@ -71,6 +76,8 @@ func statusOf(err error) error {
 		return status.Error(codes.Unauthenticated, err.Error())
 	case errors.Is(err, errShutdown), errors.Is(err, session.ErrKill):
 		return status.Error(codes.Unavailable, err.Error())
+	case errors.Is(err, session.ErrOperator):
+		return status.Error(codes.Aborted, err.Error())
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, err.Error())
 	}

@@ -39,6 +39,8 @@ type Options struct {
 	// Health has what else health tells of, to those who could open a session: by the name of a service, whether it serves. It is read once,
 	// by Listen.
 	Health map[string]bool
+	// Refused is told when a stream is refused before it is a tenant's session: "unauthenticated", "max_streams" or "draining"; nil = nobody.
+	Refused func(reason string)
 	// Log is the daemon's log; nil = none.
 	Log *slog.Logger
 }
@@ -96,6 +98,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Streams == 0 {
 		o.Streams = DefaultStreams
+	}
+	if o.Refused == nil {
+		o.Refused = func(string) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -103,6 +103,16 @@ func (s *Server) begin() error {
 	return nil
 }
 
+// Ready says why the server takes no new sessions; nil = it does.
+func (s *Server) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.serving || s.ended || s.streams.closing() {
+		return errors.New("the server is starting, or coming to its end")
+	}
+	return nil
+}
+
 // Close ends all sessions at once, without the time to finish that the end of Serve's context gives them, and with them Serve. A
 // server that was not served yet won't be.
 func (s *Server) Close() error {

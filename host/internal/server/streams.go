@@ -59,6 +59,13 @@ func (s *streams) close() <-chan struct{} {
 	return s.empty
 }
 
+// closing says whether no sessions can open any more.
+func (s *streams) closing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 func (s *streams) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/provisor/provisor/host/internal/jailfs"
 	"github.com/provisor/provisor/host/internal/plugin"
@@ -111,6 +112,9 @@ func (p *place) New(_ context.Context, _ Directory, h *Host) (Instance, error) {
 func (p *place) Handle(ctx context.Context, request []byte) ([]byte, error) {
 	return p.instance.Handle(ctx, request)
 }
+
+// CPU implements Instance.
+func (p *place) CPU() time.Duration { return p.instance.CPU() }
 
 // Close implements Instance. The instance stays for the next session.
 func (p *place) Close(context.Context) error { return nil }

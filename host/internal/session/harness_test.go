@@ -177,6 +177,8 @@ func (i *fakeInstance) Handle(ctx context.Context, raw []byte) ([]byte, error) {
 	return proto.Marshal(resp)
 }
 
+func (i *fakeInstance) CPU() time.Duration { return 0 }
+
 func (i *fakeInstance) Close(context.Context) error {
 	i.f.mu.Lock()
 	defer i.f.mu.Unlock()

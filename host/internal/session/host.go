@@ -88,6 +88,13 @@ func (h *Host) CacheSave(req *guestpb.CacheSave) error {
 	return s.Cache.Save(w.ctx, s.dir, req)
 }
 
+// Limited notes that the plugin has run into the limit of that setting.
+func (h *Host) Limited(setting string) {
+	if w := h.work.Load(); w != nil {
+		w.hit(setting)
+	}
+}
+
 func (h *Host) current(what string) (*work, error) {
 	if w := h.work.Load(); w != nil {
 		return w, nil

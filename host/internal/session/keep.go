@@ -24,6 +24,7 @@ func (w *work) keep() (err error) {
 	}
 	if w.keeper, err = w.session.dir.Keep(w.raw); err != nil {
 		w.session.Log.Warn("an apply was refused", "error", err)
+		w.hitOf(err)
 		return &refusal{fmt.Errorf("apply: %w", err)}
 	}
 	return nil
@@ -45,6 +46,7 @@ func (s *session) settle(w *work, sent time.Time, err error) {
 		return
 	}
 	if err != nil {
+		s.countKept(w.answer.bytes(applyState))
 		s.logged(w.keeper.Keep(fmt.Sprintf("the answer was not sent: %v", err)))
 		return
 	}
@@ -58,6 +60,9 @@ func (s *session) confirm(k Kind, received time.Time) {
 		return
 	}
 	s.unconfirmed = nil
+	if len(u.state) > 0 {
+		s.delivered++
+	}
 	s.logged(u.keeper.Confirm(u.state))
 }
 
@@ -72,7 +77,15 @@ func (s *session) abandon(end error) {
 	if end != nil {
 		why = end.Error()
 	}
+	s.countKept(u.state)
 	s.logged(u.keeper.Keep("the answer was sent, and nothing says that the client has it: " + why))
+}
+
+// countKept counts a state that is kept, if there is one.
+func (s *session) countKept(state []byte) {
+	if len(state) > 0 {
+		s.kept++
+	}
 }
 
 func (s *session) logged(err error) {

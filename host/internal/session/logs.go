@@ -76,6 +76,7 @@ func (w *work) charge(n int) error {
 	limit := w.session.Limits.GetLogBytes()
 	if !b.spent {
 		b.spent = true
+		w.hit(settingLogBytes)
 		text := fmt.Sprintf("the %s request has logged %d bytes, the limit (setting %s): what it still logs is dropped", w.request.kind, limit, settingLogBytes)
 		if err := w.sendOneLog(pb.LogLevel_WARN, text); err != nil {
 			return err
@@ -111,6 +112,7 @@ func (w *work) tellSlow() error {
 		return nil
 	}
 	w.log.slowed = true
+	w.hit(settingLogRate)
 	l := w.session.Limits
 	return w.sendOneLog(pb.LogLevel_WARN, fmt.Sprintf("the %s request logs faster than %d bytes a second after the first %d (settings %s, %s): it is slowed down, nothing is lost",
 		w.request.kind, l.GetLogBytesPerSecond(), w.session.logRate.Burst(), settingLogRate, settingLogBurst))

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -35,6 +36,8 @@ func (i rawInstance) Handle(_ context.Context, raw []byte) ([]byte, error) {
 	}
 	return i.handle(e.kind)
 }
+
+func (i rawInstance) CPU() time.Duration { return 0 }
 
 func (i rawInstance) Close(context.Context) error {
 	i.f.mu.Lock()

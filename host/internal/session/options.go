@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/host/internal/queue"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/tenant"
@@ -58,6 +59,10 @@ type Options struct {
 	Log *slog.Logger
 	// Ended is told what the session came to; nil = the log is.
 	Ended func(Summary)
+	// Observer is told of requests and program runs; nil = nobody.
+	Observer observe.Observer
+	// Report is the session as observers know it.
+	Report *observe.Session
 }
 
 // The defaults of the durations in Options.
@@ -78,11 +83,15 @@ const (
 	settingLogBurst    = "log_burst_bytes"
 	settingProgramRuns = "program_runs"
 	settingConcurrency = "concurrency"
+	settingOutputBytes = "output_bytes"
 )
 
 // ErrKill as the cause of the end of Run's context ends a session at once: programs are killed, not interrupted, and the plugin gets
 // no time to answer.
 var ErrKill = errors.New("the session was killed")
+
+// ErrOperator as the cause of the end of Run's context says that an operator has canceled the session.
+var ErrOperator = errors.New("an operator has canceled the session (provisor sessions cancel)")
 
 // Directory is a session's own directories.
 type Directory interface {
@@ -116,6 +125,8 @@ type Instances interface {
 type Instance interface {
 	// Handle hands over a serialized Request and returns the serialized Response. The end of ctx interrupts the plugin.
 	Handle(ctx context.Context, request []byte) ([]byte, error)
+	// CPU is the processor time that the latest Handle took of the plugin itself.
+	CPU() time.Duration
 	Close(ctx context.Context) error
 }
 
@@ -128,6 +139,8 @@ type Program struct {
 	Env []string
 	// Notices are logged at WARN once per request that starts the program.
 	Notices []string
+	// Command is what a run with these arguments is called by observers, one of a few words; nil = all are "run".
+	Command func(args []string) string
 	Start   func(Directory, Command) (Process, error)
 }
 
@@ -138,6 +151,8 @@ type Command struct {
 	Args    []string
 	// Env is the plugin's share of the environment, NAME=value.
 	Env []string
+	// HostEnv is what the host adds to that, over it.
+	HostEnv []string
 	// Dir is an absolute path on the host: /work, or a directory below it.
 	Dir   string
 	Stdin bool
@@ -177,6 +192,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Observer == nil {
+		o.Observer = observe.All()
 	}
 	return o
 }

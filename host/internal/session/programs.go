@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/proto/guestpb"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -36,6 +38,9 @@ type program struct {
 	ended chan struct{}
 	done  <-chan struct{}
 	once  sync.Once
+	// tell tells observers how it ended, limited of the limit on its output.
+	tell    func()
+	limited func()
 }
 
 // startProgram checks what the plugin asks for and starts it.
@@ -57,7 +62,8 @@ func (w *work) startProgram(req *guestpb.ExecRequest) (Process, error) {
 	}
 	p, err := w.launch(granted, c)
 	if err == nil {
-		s.Log.Debug("a program was started", "request", w.request.kind.String(), "program", req.GetProgram(), "args", c.Args)
+		// What the arguments say is the template's and the client's.
+		s.Log.Debug("a program was started", "request", w.request.kind.String(), "program", req.GetProgram(), "command", granted.command(c.Args))
 	}
 	return p, err
 }
@@ -71,15 +77,23 @@ func (w *work) launch(granted Program, c Command) (Process, error) {
 		return nil, fmt.Errorf("%w: the request is to end", abi.Canceled)
 	}
 	if limit := s.Limits.GetProgramRuns(); limit > 0 && ps.runs >= limit {
+		w.hit(settingProgramRuns)
 		return nil, fmt.Errorf("%w: %d program runs for one request (setting %s)", abi.Limit, limit, settingProgramRuns)
 	}
 	ps.runs++
 	s.engineRan = s.engineRan || w.request.kind == Plan || w.request.kind == Apply
+	run := &observe.Program{Request: w.report, Command: granted.command(c.Args), Began: time.Now()}
+	ctx := s.Observer.Begin(w.ctx, run)
+	c.HostEnv = run.Env
 	process, err := granted.Start(s.dir, c)
 	if err != nil {
+		run.Outcome, run.Ended = observe.NotStarted, time.Now()
+		s.Observer.End(ctx, run)
 		return nil, err
 	}
 	p := &program{Process: process, owner: ps, ended: make(chan struct{})}
+	p.limited = func() { w.hit(settingOutputBytes) }
+	p.tell = sync.OnceFunc(func() { w.ranProgram(ctx, run, process) })
 	if d, ok := process.(interface{ Done() <-chan struct{} }); ok {
 		p.done = d.Done()
 	}
@@ -213,6 +227,9 @@ func (p *program) Read(ctx context.Context, buf []byte, timeout time.Duration) (
 	if err == nil && stream == abi.Ended {
 		p.end()
 	}
+	if errors.Is(err, abi.Limit) {
+		p.limited()
+	}
 	return stream, n, err
 }
 
@@ -229,6 +246,7 @@ func (p *program) Wait(ctx context.Context) (*guestpb.ExecResult, error) {
 func (p *program) Close() error {
 	err := p.Process.Close()
 	p.end()
+	p.tell()
 	p.owner.mu.Lock()
 	defer p.owner.mu.Unlock()
 	delete(p.owner.open, p)

@@ -72,6 +72,9 @@ type session struct {
 	// begun is whether a request has had its turn, or waits for it; waited is how long all of them have waited.
 	begun  bool
 	waited time.Duration
+	// steps are the first of its requests, delivered and kept count states: see Summary.
+	steps           []Step
+	delivered, kept int
 }
 
 // watchKill watches both ways to kill a session, until stop is called.
@@ -166,8 +169,10 @@ func (s *session) perform(ctx context.Context, w *work, in <-chan received) erro
 	}
 	s.requests[w.request.kind.String()]++
 	s.host.work.Store(w)
+	ctx = w.observe(ctx)
 	w.start(ctx)
 	end := s.attend(ctx, w, in)
+	w.observed(ctx)
 	s.runs += w.programs.count()
 	s.host.work.Store(nil)
 	if v := (*Violation)(nil); errors.As(end, &v) {

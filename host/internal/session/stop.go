@@ -23,6 +23,9 @@ func (w *work) stop(reason stopReason) {
 		w.reason = reason
 		w.canceled.Store(true)
 		close(w.stopped)
+		if reason == stopDeadline {
+			w.hit(settingRequestTime)
+		}
 		w.session.Log.Debug("the request is to end", "request", w.request.kind, "reason", reason)
 		w.winding.Go(w.windDown)
 	})
@@ -44,6 +47,7 @@ func (w *work) windDown() {
 		return
 	}
 	if !w.exited(running) {
+		w.hit(settingExitTimeout)
 		w.programs.kill(string(w.reason))
 	}
 	w.grace()
@@ -82,6 +86,7 @@ func (w *work) grace() {
 		left = min(w.log.waited()-waited, credit)
 		credit -= left
 	}
+	w.hit(settingGracePeriod)
 	w.end(w.graceError())
 }
 

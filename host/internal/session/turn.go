@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/host/internal/queue"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -38,7 +39,13 @@ func (w *work) await() error {
 	default:
 	}
 	began, told := time.Now(), false
-	defer func() { w.session.waited += time.Since(began) }()
+	waiting := &observe.Wait{Request: w.report, Began: began}
+	ctx := w.session.Observer.Begin(w.ctx, waiting)
+	defer func() {
+		waiting.Ended = time.Now()
+		w.session.Observer.End(ctx, waiting)
+		w.session.waited += waiting.Ended.Sub(began)
+	}()
 	tell := time.NewTimer(tellAfter)
 	defer tell.Stop()
 	for {

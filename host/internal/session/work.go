@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/host/internal/queue"
 )
 
@@ -46,6 +47,12 @@ type work struct {
 	// reason is why stop was called; valid once canceled is true.
 	reason  stopReason
 	winding sync.WaitGroup
+
+	// report is what observers are told.
+	report *observe.Request
+	// crashed and refused: the plugin has not answered, or was not asked; valid once done is closed.
+	crashed, refused bool
+	hits             hits
 }
 
 func newWork(s *session, request envelope, raw []byte, n next) *work {
@@ -79,11 +86,13 @@ func (w *work) run() complete {
 		defer w.ticket.Release()
 	}
 	if err := w.await(); err != nil {
+		w.refused = true
 		close(w.handled)
 		w.stopping.Do(func() {})
 		w.winding.Wait()
 		return failure(w.request.kind, err.Error(), nil)
 	}
+	w.report.Began = time.Now()
 	if limit := s.requestTimeout(); limit > 0 {
 		deadline := time.AfterFunc(limit, func() { w.stop(stopDeadline) })
 		defer deadline.Stop()
@@ -105,6 +114,7 @@ func (w *work) run() complete {
 	}
 	switch {
 	case isRefused:
+		w.refused = true
 		return failure(w.request.kind, refused.Error(), nil)
 	case err != nil:
 		return w.failed(err, state)
@@ -131,6 +141,7 @@ func (w *work) handle() (answer complete, err error) {
 	raw := w.raw
 	w.raw = nil
 	response, err := inst.Handle(w.ctx, raw)
+	w.report.CPU = inst.CPU()
 	if err != nil {
 		return complete{}, err
 	}
@@ -160,6 +171,7 @@ func (w *work) instance() (Instance, error) {
 // failed is the Complete that the host writes because the plugin did not answer as it must; an ApplyComplete has the state.
 func (w *work) failed(err error, state []byte) complete {
 	s, kind := w.session, w.request.kind
+	w.crashed = true
 	text := fmt.Sprintf("plugin %s: %v", s.Plugin, err)
 	if cause := context.Cause(w.ctx); cause != nil {
 		text = fmt.Sprintf("plugin %s: %s: %v", s.Plugin, kind, cause)
@@ -197,5 +209,7 @@ func (w *work) takeLimit() error {
 	if w.session.dir == nil {
 		return nil
 	}
-	return w.session.dir.TakeLimit()
+	limit := w.session.dir.TakeLimit()
+	w.hitOf(limit)
+	return limit
 }

@@ -170,6 +170,18 @@ func (r *Registry) Lease(t tenant.Tenant) (*Lease, error) {
 	return l, nil
 }
 
+// Ready says why new sessions of tenants that have no choice of their own would get no plugin; nil = they get one.
+func (r *Registry) Ready() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := r.defaultPlugin(r.state)
+	ref := plugin.Ref{Name: name, Version: r.active(r.state, name)}
+	if key := r.key(r.state, ref); r.held[key] == nil {
+		return r.whyNot(ref, key)
+	}
+	return nil
+}
+
 func (r *Registry) whyNot(ref plugin.Ref, key string) error {
 	switch err := r.broken[key]; {
 	case err != nil:

@@ -23,11 +23,19 @@ const (
 	settingMaxKept = "max_kept"
 )
 
+// roomError is why an apply may not begin.
+type roomError struct{ text, setting string }
+
+func (e *roomError) Error() string { return e.text }
+
+// LimitSetting is the name of the setting that the limit comes from.
+func (e *roomError) LimitSetting() string { return e.setting }
+
 // checkRoom says whether there is room enough for an apply of the tenant whose work directory is work.
 func (s *Store) checkRoom(tenant, work string) error {
 	if kept := s.kept(tenant); s.o.MaxKept > 0 && kept > s.o.MaxKept {
-		return fmt.Errorf("refused, as no more states of tenant %s would be kept: there are %s of applies that were not delivered, and the limit is %s (setting %s). "+
-			"Export or discard them with provisor recover", tenant, humanize.IBytes(uint64(kept)), humanize.IBytes(uint64(s.o.MaxKept)), settingMaxKept)
+		return &roomError{setting: settingMaxKept, text: fmt.Sprintf("refused, as no more states of tenant %s would be kept: there are %s of applies that were not delivered, and the limit is %s (setting %s). "+
+			"Export or discard them with provisor recover", tenant, humanize.IBytes(uint64(kept)), humanize.IBytes(uint64(s.o.MaxKept)), settingMaxKept)}
 	}
 	s.ensureBallast()
 	for _, dir := range []string{work, s.o.Dir} {
@@ -37,11 +45,33 @@ func (s *Store) checkRoom(tenant, work string) error {
 			continue
 		}
 		if free < s.o.MinFree {
-			return fmt.Errorf("refused, as its state might not find room: %s are free in %s, and an apply begins only with %s (setting %s)",
-				humanize.IBytes(uint64(free)), dir, humanize.IBytes(uint64(s.o.MinFree)), settingMinFree)
+			return &roomError{setting: settingMinFree, text: fmt.Sprintf("refused, as its state might not find room: %s are free in %s, and an apply begins only with %s (setting %s)",
+				humanize.IBytes(uint64(free)), dir, humanize.IBytes(uint64(s.o.MinFree)), settingMinFree)}
 		}
 	}
 	return nil
+}
+
+// Room is how many bytes are free where states are kept, and how many must be for an apply to begin.
+func (s *Store) Room() (free, floor int64, err error) {
+	free, err = FreeBytes(s.o.Dir)
+	return free, s.o.MinFree, err
+}
+
+// Kept is how many records are not in use.
+func (s *Store) Kept() int {
+	dirs, err := s.dirs("")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, dir := range dirs {
+		// One that goes just now, or is damaged, is not in use either.
+		if r, err := readRecord(dir); (err != nil || !r.KeptAt.IsZero()) && !isGone(dir) {
+			n++
+		}
+	}
+	return n
 }
 
 // kept is how many bytes the tenant's records have.
