@@ -24,13 +24,18 @@ func TestPagesAreFollowed(t *testing.T) {
 	for _, test := range []struct {
 		page, section string
 		needs         []string
+		linux         bool
 	}{
 		{page: "README.md", section: "A plugin in 30 lines"},
 		{page: "sdk-guest/guides/first-plugin.md"},
 		{page: "sdk-guest/guides/shipping.md"},
+		{page: "examples/operate/README.md", section: "From nothing to a daemon for two tenants", needs: []string{"openssl", "sha256sum", "curl"}, linux: true},
 		{page: "abi/guides/other-languages.md", needs: []string{"clang", "wasm-ld", "protoc", "llvm-objcopy"}},
 	} {
 		t.Run(strings.TrimSuffix(filepath.Base(test.page), ".md"), func(t *testing.T) {
+			if test.linux && runtime.GOOS != "linux" {
+				t.Skip("it is about what Linux has")
+			}
 			for _, tool := range test.needs {
 				if _, err := exec.LookPath(tool); err != nil && os.Getenv("PROVISOR_REQUIRE_EXAMPLES") == "" {
 					t.Skipf("there is no %s here", tool)

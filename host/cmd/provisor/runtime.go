@@ -97,6 +97,9 @@ func connectRemote(c *cli.Context, signals *signals, address string) (*connectio
 			return nil, usagef("--token-file: %w", err)
 		}
 		options.Token = strings.TrimSpace(string(token))
+		if strings.ContainsFunc(options.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, usagef("--token-file: %s holds more than a token: want one line, without blanks", file)
+		}
 	}
 	daemon, err := client.Dial(address, options)
 	if err != nil {
