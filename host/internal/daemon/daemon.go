@@ -243,7 +243,9 @@ func RuntimeOptions(o host.Options, c *config.Config) host.Options {
 	set(&o.ExitTimeout, c.Limits.ExitTimeout)
 	set(&o.GracePeriod, c.Limits.GracePeriod)
 	o.Limits = c.Limits.Limits
+	noNamespaces := o.Jail.NoNamespaces // which is no setting
 	o.Jail = jailOptions(c.Jail)
+	o.Jail.NoNamespaces = noNamespaces
 	for _, e := range c.Engines {
 		o.Engines = append(o.Engines, host.EngineOptions{
 			Name: e.Name, Path: e.Path, Version: e.Version, Mirror: e.Mirror, Env: e.Env, Jail: jailOptions(e.Jail),
