@@ -26,26 +26,12 @@ type arena struct {
 
 func newArena(t *testing.T) *arena {
 	d := startDaemon(t, host.Options{}, server.Options{})
-	h := &honest{daemon: d}
-	var err error
-	if h.alone, err = h.session(t.Context()); err != nil {
-		t.Fatalf("the honest session, alone: %v", err)
-	}
-	return &arena{daemon: d, honest: h}
+	return &arena{daemon: d, honest: newHonest(t, d.honestSession)}
 }
 
 // try has the attack run, and an honest session beside it from its beginning to its end. Afterwards nothing is left of either.
 func (a *arena) try(t *testing.T, x attack) {
-	over := make(chan struct{})
-	beside := make(chan error, 1)
-	go func() { beside <- a.honest.beside(over) }()
-	func() {
-		defer close(over)
-		x.run(t, a)
-	}()
-	if err := <-beside; err != nil {
-		t.Errorf("the honest session beside it: %v", err)
-	}
+	a.honest.while(t, func() { x.run(t, a) })
 	a.clean(t, a.daemon)
 }
 
@@ -57,15 +43,42 @@ func (a *arena) clean(t *testing.T, d *daemon) {
 	}
 }
 
-// honest is a session that does what sessions do: files, a program, logs, the cache of memory between requests.
+// honest is a session that does what sessions do.
 type honest struct {
-	daemon *daemon
+	// session holds it once, and returns what it was answered.
+	session func(context.Context) (string, error)
 	// alone is what the session is answered when nothing else goes on.
 	alone string
 	// answered is how often it was answered the same beside an attack.
 	answered int
 }
 
+// newHonest holds the session alone.
+func newHonest(t testing.TB, session func(context.Context) (string, error)) *honest {
+	t.Helper()
+	h := &honest{session: session}
+	var err error
+	if h.alone, err = session(context.Background()); err != nil {
+		t.Fatalf("the honest session, alone: %v", err)
+	}
+	return h
+}
+
+// while holds honest sessions while something is done.
+func (h *honest) while(t *testing.T, do func()) {
+	over := make(chan struct{})
+	beside := make(chan error, 1)
+	go func() { beside <- h.beside(over) }()
+	func() {
+		defer close(over)
+		do()
+	}()
+	if err := <-beside; err != nil {
+		t.Errorf("the honest session beside it: %v", err)
+	}
+}
+
+// honestScript does what plugins do: files, a program, logs, the cache of memory between requests.
 const honestScript = `
 on init
 write a/b.txt "some text"
@@ -104,9 +117,9 @@ func (h *honest) beside(over <-chan struct{}) error {
 	}
 }
 
-// session is one honest session. It returns all that came.
-func (h *honest) session(ctx context.Context) (string, error) {
-	s, err := h.daemon.open(ctx)
+// honestSession is one honest session. It returns all that came.
+func (d *daemon) honestSession(ctx context.Context) (string, error) {
+	s, err := d.open(ctx)
 	if err != nil {
 		return "", err
 	}

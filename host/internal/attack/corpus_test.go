@@ -1,6 +1,8 @@
 package attack
 
 import (
+	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -10,7 +12,16 @@ import (
 	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if arguments := os.Getenv(daemonVariable); arguments != "" {
+		if err := beDaemon(arguments); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // attack is something hostile that is tried.
 type attack struct {
@@ -47,6 +58,15 @@ func corpus() []group {
 	}
 }
 
+// all is the corpus with what templates try, for those who only read it.
+func all() []group {
+	g := group{title: "Templates, against the machine and other tenants"}
+	for _, x := range templates() {
+		g.attacks = append(g.attacks, attack{x.name, x.tries, x.contains, func(*testing.T, *arena) {}})
+	}
+	return append(corpus(), g)
+}
+
 // TestCorpus tries everything there is, each beside an honest session.
 func TestCorpus(t *testing.T) {
 	if testing.Short() {
@@ -74,7 +94,7 @@ func TestCorpus(t *testing.T) {
 // TestNames: a name is used once.
 func TestNames(t *testing.T) {
 	var names []string
-	for _, g := range corpus() {
+	for _, g := range all() {
 		for _, x := range g.attacks {
 			if slices.Contains(names, x.name) {
 				t.Errorf("two attacks are called %q", x.name)
@@ -83,6 +103,11 @@ func TestNames(t *testing.T) {
 				t.Errorf("%q does not say all that it must", x.name)
 			}
 			names = append(names, x.name)
+		}
+	}
+	for _, x := range templates() {
+		if x.script == "" && x.run == nil {
+			t.Errorf("%q does nothing", x.name)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func wrongTokens(t *testing.T, a *arena) {
 	defer c.Close()
 	known := *d
 	known.client = c
-	if _, err := (&honest{daemon: &known}).session(inTime(t)); err != nil {
+	if _, err := known.honestSession(inTime(t)); err != nil {
 		t.Error(err)
 	}
 	a.clean(t, d)

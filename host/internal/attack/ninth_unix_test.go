@@ -21,7 +21,7 @@ import (
 // ninth of n processors at hand it should take w + c/min(1, n/9).
 func BenchmarkNinth(b *testing.B) {
 	d := startDaemon(b, host.Options{GracePeriod: 200 * time.Millisecond}, server.Options{})
-	h := &honest{daemon: d}
+	h := &honest{session: d.honestSession}
 	alone, computed := h.measure(b)
 	want := h.alone
 	var attackers []*client.Session

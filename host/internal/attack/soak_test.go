@@ -31,19 +31,15 @@ func TestSoak(t *testing.T) {
 		t.Skip("it takes a while, and its engine is a shell script")
 	}
 	d := startDaemon(t, host.Options{}, server.Options{})
-	h := &honest{daemon: d}
-	var err error
-	if h.alone, err = h.session(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	h := newHonest(t, d.honestSession)
 	const first = 50
 	sessions := 100
 	if *soak {
 		sessions = 1000
 	}
-	holdMany(t, h, first)
+	holdMany(t, d, h, first)
 	before := d.held(t)
-	holdMany(t, h, sessions-first)
+	holdMany(t, d, h, sessions-first)
 	// Some of it goes a little later than the sessions do.
 	var after held
 	if !soon(func() bool { after = d.held(t); return after.within(before) }) {
@@ -58,7 +54,7 @@ func (h held) within(before held) bool {
 		h.residentMiB <= before.residentMiB+memorySlack
 }
 
-func holdMany(t *testing.T, h *honest, sessions int) {
+func holdMany(t *testing.T, d *daemon, h *honest, sessions int) {
 	t.Helper()
 	slots := make(chan struct{}, 10)
 	var running sync.WaitGroup
@@ -72,8 +68,8 @@ func holdMany(t *testing.T, h *honest, sessions int) {
 		})
 	}
 	running.Wait()
-	if !soon(func() bool { return len(h.daemon.left()) == 0 }) {
-		t.Errorf("left behind: %q", h.daemon.left())
+	if !soon(func() bool { return len(d.left()) == 0 }) {
+		t.Errorf("left behind: %q", d.left())
 	}
 }
 
