@@ -57,6 +57,8 @@ jail {
   disable = []
   # Files and directories that engines may read and execute, beside the system's own.
   expose = ["/etc/provisor/modules"]
+  # User ids that no account has. Each tenant's engines run as one of them, for good; the daemon must be root's. Default: all run as the daemon's user.
+  uids = "200000-265535"
   # Requests whose programs get no network: init, parse, plan, apply, graph. Default: parse and graph.
   offline = ["parse", "graph"]
 }

@@ -60,6 +60,7 @@ func (r *Runtime) checkFixed(o Options) error {
 		{"max_kept", old.MaxKept == o.MaxKept},
 		{"limits on compiling plugins (module_bytes, compile_millis, compile_bytes)", compileLimits(old.limits()) == compileLimits(o.limits())},
 		{"require in jail", slices.Equal(old.Jail.Require, o.Jail.Require)},
+		{"uids in jail", old.Jail.Users == o.Jail.Users},
 		{"disable in jail", slices.Equal(old.Jail.Disable, o.Jail.Disable)},
 	} {
 		if !f.same {

@@ -23,6 +23,7 @@ import (
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/host/internal/userids"
 	"github.com/provisor/provisor/host/internal/workdir"
 	"github.com/provisor/provisor/host/internal/workdir/recovery"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -109,9 +110,11 @@ type Runtime struct {
 	workdir *workdir.Store
 	states  *recovery.Store
 	jail    *jail.Jail
-	queue   *queue.Queue
-	setup   atomic.Pointer[setup]
-	mu      sync.Mutex
+	// users are the tenants' user ids; nil = they have none.
+	users *userids.Store
+	queue *queue.Queue
+	setup atomic.Pointer[setup]
+	mu    sync.Mutex
 	// open is how many sessions each tenant has.
 	open map[tenant.Tenant]int
 	// killed ends when Kill is called.
@@ -169,6 +172,9 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	r.setup.Store(s)
 	// Plugins that are new are tried out in a session.
 	if err := r.openDirectories(); err != nil {
+		return nil, err
+	}
+	if err := r.openUsers(); err != nil {
 		return nil, err
 	}
 	if err := r.openPlugins(ctx); err != nil {

@@ -23,6 +23,9 @@ type JailOptions struct {
 	Expose []string
 	// Offline are the requests whose programs get no network, by name. nil = DefaultOffline.
 	Offline []string
+	// Users are user ids that no account has: each tenant's programs run as one of their own, for good. This process must be root's. The zero
+	// value leaves programs to the daemon's user.
+	Users UserRange
 }
 
 // JailLayer is a part of the jail that can be required or left out on its own.
@@ -86,6 +89,10 @@ func (o JailOptions) of(e JailOptions) (JailOptions, error) {
 	if e.NoNamespaces {
 		return o, errors.New("jail: namespaces are switched off for all engines, or for none")
 	}
+	if e.Users != (UserRange{}) {
+		return o, errors.New("jail: users are given to the tenants of all engines, or to none")
+	}
+	e.Users = o.Users
 	if e.Offline == nil {
 		e.Offline = o.Offline
 	}
@@ -95,7 +102,7 @@ func (o JailOptions) of(e JailOptions) (JailOptions, error) {
 
 // options are those that decide what can be enforced.
 func (o JailOptions) options() jail.Options {
-	return jail.Options{Require: o.Require, Disable: o.Disable, NoNamespaces: o.NoNamespaces}
+	return jail.Options{Require: o.Require, Disable: o.Disable, NoNamespaces: o.NoNamespaces, User: int(o.Users.First)}
 }
 
 // newJail finds out what can be enforced, and logs what can't.
@@ -134,6 +141,7 @@ func (u use) cell(d *directory, c session.Command) jail.Cell {
 		Write:   []string{d.Session.Work, d.engine.Home, d.engine.Tmp},
 		Tmp:     d.engine.Tmp,
 		Offline: slices.Contains(options.Offline, c.Request.String()) || len(c.Args) > 0 && slices.Contains(offlineCommands, c.Args[0]),
+		User:    d.user,
 		// The session's files are bounded together as well, but not as quickly.
 		FileSize:  u.limits.GetDiskBytes(),
 		Memory:    u.limits.GetProgramMemoryBytes(),

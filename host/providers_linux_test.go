@@ -38,7 +38,7 @@ func TestProviderCache(t *testing.T) {
 	}
 	built := fixtureProvider(t)
 	for name, path := range engines(t) {
-		t.Run(name, func(t *testing.T) { testProviderCache(t, path, built) })
+		t.Run(name, func(t *testing.T) { testProviderCache(t, path, built, host.JailOptions{}) })
 	}
 }
 
@@ -64,7 +64,7 @@ func engines(t *testing.T) map[string]string {
 	return found
 }
 
-func testProviderCache(t *testing.T, engine string, built []byte) {
+func testProviderCache(t *testing.T, engine string, built []byte, j host.JailOptions) {
 	mirror := t.TempDir()
 	offer(t, built, filepath.Join(mirror, "registry.example.com", "acme", "mirrored", "0.1.0", runtime.GOOS+"_"+runtime.GOARCH), "mirrored", "0.1.0")
 	versions := map[string]string{"1.0.0": t.TempDir(), "2.0.0": t.TempDir()}
@@ -78,7 +78,7 @@ func testProviderCache(t *testing.T, engine string, built []byte) {
 	}
 	caches := coldCache(t)
 	r, err := host.New(t.Context(), host.Options{
-		Engine: engine, Mirror: mirror, CacheDir: caches, DataDir: t.TempDir(), Concurrency: atOnce, EngineEnv: []string{"SSL_CERT_FILE=" + trust},
+		Engine: engine, Mirror: mirror, CacheDir: caches, DataDir: t.TempDir(), Concurrency: atOnce, EngineEnv: []string{"SSL_CERT_FILE=" + trust}, Jail: j,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

@@ -93,6 +93,8 @@ type directory struct {
 	// record says whose states its applies make, keeper keeps those of the latest (nil = there was none).
 	record recovery.Record
 	keeper *recovery.Keeper
+	// user is whom programs run as; 0 = the daemon's user.
+	user int
 	// engine are the places that the session's engine uses, reach is what it needs beside them.
 	engine engine.Dirs
 	reach  engine.Reach
@@ -117,7 +119,14 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 		if err != nil {
 			return nil, err
 		}
-		if d.engine, err = u.engine.Prepare(shelf, s.Root, s.Home, s.EngineTmp); err != nil {
+		user, err := u.user()
+		if err != nil {
+			return nil, err
+		}
+		if d.engine, err = u.engine.Prepare(shelf, s.Root, s.Home, s.EngineTmp, user); err != nil {
+			return nil, err
+		}
+		if err := d.share(u.options.cacheDir(t), user); err != nil {
 			return nil, err
 		}
 		d.reach = u.engine.Reach()
@@ -203,6 +212,11 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	endInit, err := u.beginInit(dir, c)
 	if err != nil {
 		return nil, err
+	}
+	if dir.user != 0 {
+		if err := dir.Give(dir.user); err != nil {
+			return nil, err
+		}
 	}
 	p, err := exec.Start(exec.Program{
 		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, slices.Concat(c.Env, c.HostEnv)), Dir: c.Dir, Stdin: c.Stdin,

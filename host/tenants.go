@@ -109,12 +109,16 @@ func (s *setup) newProfile(t tenant.Tenant, o TenantOptions) (*profile, error) {
 
 // cacheOf makes the tenant's directory in the cache, which nobody else gets into.
 func (o Options) cacheOf(t tenant.Tenant) (string, error) {
-	dir := filepath.Join(o.CacheDir, "tenants", t.Name())
+	dir := o.cacheDir(t)
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
 		err = os.Chmod(dir, 0o700) // it may have been made by somebody who was not so careful
 	}
 	return dir, err
+}
+
+func (o Options) cacheDir(t tenant.Tenant) string {
+	return filepath.Join(o.CacheDir, "tenants", t.Name())
 }
 
 // share is the tenant's part of the queue.

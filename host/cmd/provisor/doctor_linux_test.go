@@ -113,7 +113,8 @@ func TestDoctor(t *testing.T) {
 				t.Errorf("it is user %d", d.UID)
 			}
 			for i, l := range d.Jail {
-				if l.Layer.Layer != string(host.JailLayers()[i]) || len(l.Allowed) > 0 || (l.State == "enforced") == (l.State == "missing") {
+				unasked := l.State == "disabled" && l.Layer.Layer == "uid" // nobody has given a range
+				if l.Layer.Layer != string(host.JailLayers()[i]) || len(l.Allowed) > 0 || !unasked && (l.State == "enforced") == (l.State == "missing") {
 					t.Errorf("got %+v", l)
 				}
 				if l.State != "enforced" && l.Fix == "" {
@@ -131,6 +132,11 @@ func TestDoctor(t *testing.T) {
 				}
 				m.doctor(code, "--jail-require", l.Layer.Layer)
 			}
+			withUsers := 1
+			if uid == 0 {
+				withUsers = 0
+			}
+			m.doctor(withUsers, "--jail-require", "uid", "--jail-uids", "212000-212009")
 			if out, _, code := m.run("doctor"); code != 0 || !strings.Contains(out, "a daemon can work here") || strings.Contains(out, "\x1b") {
 				t.Errorf("exit code %d:\n%s", code, out)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/host/internal/userids"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
@@ -83,6 +84,8 @@ type Jail struct {
 	Expose []string
 	// Offline are the names of requests whose programs get no network; nil = nothing is said about that.
 	Offline []string
+	// Users are the user ids for tenants.
+	Users userids.Range
 }
 
 // Plugin is a plugin for tenants to get.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/session"
+	"github.com/provisor/provisor/host/internal/userids"
 )
 
 // jail reads a block about the jail.
@@ -29,6 +30,12 @@ func (r *reader) jail(s *jailShape) Jail {
 			r.problem(s.Body, "expose", "expose: %v", err)
 		}
 		j.Expose = append(j.Expose, path)
+	}
+	if s.Uids != nil {
+		var err error
+		if j.Users, err = userids.ParseRange(*s.Uids); err != nil {
+			r.problem(s.Body, "uids", "%v", err)
+		}
 	}
 	if s.Offline != nil {
 		j.Offline = []string{}
@@ -66,6 +73,9 @@ func (r *reader) layers(s *jailShape, key string, names *[]string) []jail.Layer 
 
 // checkEngineJail says where an engine's jail contradicts the one around all engines.
 func (r *reader) checkEngineJail(e Engine, s *jailShape) {
+	if e.Jail.Users != (userids.Range{}) {
+		r.problem(s.Body, "uids", "uids are the same for all engines: set them in the jail block outside of engines")
+	}
 	for _, l := range e.Jail.Require {
 		if slices.Contains(r.config.Jail.Disable, l) {
 			r.problem(s.Body, "require", "engine %q requires layer %q, which the jail around all engines disables: drop one of them", e.Name, l)

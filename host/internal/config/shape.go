@@ -103,6 +103,7 @@ type jailShape struct {
 	Disable *[]string `hcl:"disable"`
 	Expose  *[]string `hcl:"expose"`
 	Offline *[]string `hcl:"offline"`
+	Uids    *string   `hcl:"uids"`
 	Body    hcl.Body  `hcl:",body"`
 }
 

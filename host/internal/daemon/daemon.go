@@ -267,7 +267,7 @@ func RuntimeOptions(o host.Options, c *config.Config) host.Options {
 }
 
 func jailOptions(j config.Jail) host.JailOptions {
-	return host.JailOptions{Require: j.Require, Disable: j.Disable, Expose: j.Expose, Offline: j.Offline}
+	return host.JailOptions{Require: j.Require, Disable: j.Disable, Expose: j.Expose, Offline: j.Offline, Users: j.Users}
 }
 
 // set sets what the configuration does not leave out.

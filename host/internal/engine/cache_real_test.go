@@ -108,7 +108,7 @@ func (f cacheFixture) init(version, lock string, args ...string) string {
 			f.Fatal(err)
 		}
 	}
-	dirs, err := f.engine.Prepare(f.shelf, root, home, tmp)
+	dirs, err := f.engine.Prepare(f.shelf, root, home, tmp, 0)
 	if err != nil {
 		f.Fatal(err)
 	}

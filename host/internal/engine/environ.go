@@ -20,6 +20,8 @@ type Dirs struct {
 	CLIConfig string
 	// Shelf has providers from the inits of earlier sessions, and gets those of this one; nil = there is none.
 	Shelf *providercache.Shelf
+	// Group is the group that reads CLIConfig beside its owner; 0 = none.
+	Group int
 }
 
 // DefaultPath is the engine's PATH unless the operator sets one: the system's own directories, whatever the daemon's is. Templates run

@@ -89,7 +89,7 @@ func planAgent(t *testing.T, e *Engine) {
 		t.Error(err)
 		return
 	}
-	dirs, err := e.Prepare(nil, root, home, tmp)
+	dirs, err := e.Prepare(nil, root, home, tmp, 0)
 	if err != nil {
 		t.Error(err)
 		return

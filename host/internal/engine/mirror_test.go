@@ -248,7 +248,7 @@ provider_installation {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			root := t.TempDir()
-			dirs, err := (&Engine{mirrors: test.mirrors, Version: "1.11.4", Name: Terraform}).Prepare(nil, root, "/h", "/t")
+			dirs, err := (&Engine{mirrors: test.mirrors, Version: "1.11.4", Name: Terraform}).Prepare(nil, root, "/h", "/t", 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,14 +13,15 @@ import (
 )
 
 // Prepare makes what one session's engine needs beside its home and temporary directory: the CLI configuration, which goes
-// into dir (the session's own, not writable by the plugin). Providers that an init downloads are kept on the shelf, which may be nil.
+// into dir (the session's own, not writable by the plugin) for its owner and a group, 0 = none. Providers that an init downloads are kept on
+// the shelf, which may be nil.
 //
 // There is no provider cache that engines write to: without a lock file in the template both engines install into it again
 // what is there already, under the hands of who is using it. Terraform does so without a lock
 // (https://github.com/hashicorp/terraform/issues/32915), OpenTofu lets go of its own too early. So it is the host that fills the cache, after
 // the inits, and engines read it.
-func (e *Engine) Prepare(shelf *providercache.Shelf, dir, home, tmp string) (Dirs, error) {
-	dirs := Dirs{Home: home, Tmp: tmp, CLIConfig: filepath.Join(dir, "engine.tfrc"), Shelf: shelf}
+func (e *Engine) Prepare(shelf *providercache.Shelf, dir, home, tmp string, group int) (Dirs, error) {
+	dirs := Dirs{Home: home, Tmp: tmp, CLIConfig: filepath.Join(dir, "engine.tfrc"), Shelf: shelf, Group: group}
 	return dirs, e.configure(dirs, nil)
 }
 
@@ -27,6 +30,9 @@ func (e *Engine) configure(dirs Dirs, i *providercache.Install) error {
 	config, err := e.cliConfig(dirs.Shelf, i)
 	if err == nil {
 		err = writeFile(dirs.CLIConfig, config, 0o400)
+	}
+	if err == nil && dirs.Group != 0 {
+		err = errors.Join(os.Lchown(dirs.CLIConfig, -1, dirs.Group), os.Chmod(dirs.CLIConfig, 0o440))
 	}
 	if err != nil {
 		return fmt.Errorf("write the engine's CLI configuration: %w", err)

@@ -88,6 +88,11 @@ func (m machine) advice(l Layer, err error) string {
 		return "take a kernel that was built with CONFIG_SECCOMP_FILTER" + m.orContainer("prctl and seccomp")
 	case NoNewPrivileges, Capabilities:
 		return "take a kernel of Linux 4.3 or later" + m.orContainer("prctl and capset")
+	case User:
+		if errors.Is(err, errNoUsers) {
+			return "give a range of user ids that no account has: --jail-uids 200000-265535, or uids in the configuration's jail"
+		}
+		return "run the daemon as root" + m.orContainer("setuid, setgid, setgroups and chown")
 	case Cgroup:
 		return m.cgroupAdvice()
 	case Limits:

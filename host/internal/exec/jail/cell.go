@@ -10,6 +10,9 @@ type Cell struct {
 	Write []string
 	// Tmp is one of them, which is /tmp as well where the program has a root of its own.
 	Tmp string
+	// User is the id of the user, and group, that the program runs as, where the layer User holds; 0 = the daemon's. What it may write is to be
+	// this user's.
+	User int
 	// Offline denies the network.
 	Offline bool
 	// FileSize is the most bytes of one file, Memory the most bytes of memory, Processes the most processes and threads at a time; 0 = no limit.

@@ -18,6 +18,8 @@ type Options struct {
 	Require []Layer
 	// Disable are layers that are left out.
 	Disable []Layer
+	// User is one of the ids that cells will have; 0 = they will have none.
+	User int
 	// NoNamespaces does without them, as on a machine whose kernel allows none.
 	NoNamespaces bool
 }
@@ -96,6 +98,9 @@ func (j *Jail) check() error {
 func (j *Jail) Active() bool {
 	return slices.ContainsFunc(Layers(), j.on)
 }
+
+// Users reports whether programs run as the users of their cells.
+func (j *Jail) Users() bool { return j.on(User) }
 
 // on reports whether a layer holds in one way or another.
 func (j *Jail) on(l Layer) bool {

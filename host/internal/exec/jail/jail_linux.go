@@ -66,6 +66,9 @@ func (j *Jail) enter(c *Cell, spec *supervisor.Spec, attr *syscall.SysProcAttr) 
 			spec.Processes = c.Processes // counted in there; elsewhere other processes of the user would count as well
 		}
 	}
+	if j.works[User] {
+		spec.User = c.User
+	}
 	// Those that a user namespace brings along are for the supervisor alone.
 	spec.DropCapabilities = j.works[Capabilities] || attr.Cloneflags&unix.CLONE_NEWUSER != 0
 	if j.works[Landlock] {

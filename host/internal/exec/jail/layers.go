@@ -19,6 +19,8 @@ const (
 	NoNewPrivileges Layer = supervisor.LayerNoNewPrivileges
 	// Capabilities: none, and none to gain.
 	Capabilities Layer = supervisor.LayerCapabilities
+	// User: another user than the daemon's, one for each tenant.
+	User Layer = supervisor.LayerUser
 	// Limits: no core dumps; bounds on open files, the size of a file and, but for root, processes.
 	Limits Layer = supervisor.LayerLimits
 	// Cgroup: bounds on the memory and on the processes of a program and all that it starts, for root as well.
@@ -31,7 +33,7 @@ const (
 
 // Layers are all layers, in the order in which they are reported.
 func Layers() []Layer {
-	return []Layer{ProcessTree, Root, Landlock, Seccomp, NoNewPrivileges, Capabilities, Limits, Cgroup, Network, IPC}
+	return []Layer{ProcessTree, Root, Landlock, Seccomp, NoNewPrivileges, Capabilities, User, Limits, Cgroup, Network, IPC}
 }
 
 // State is how far a layer holds.

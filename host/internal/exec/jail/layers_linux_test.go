@@ -82,6 +82,9 @@ func newOutside(t *testing.T) *outside {
 		t.Fatal(err)
 	}
 	o := &outside{dir: t.TempDir()}
+	if err := os.Chmod(o.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	own := t.TempDir()
 	o.cell = Cell{Execute: []string{exe}, Write: []string{own}, Tmp: own, FileSize: 1 << 20, Memory: tryMemory, Processes: tryProcesses}
 	secret := filepath.Join(o.dir, "secret")
@@ -137,10 +140,26 @@ func listen(t *testing.T, network, address string) net.Listener {
 	return l
 }
 
+// give makes a directory another user's, who gets there.
+func give(t *testing.T, dir string, user int) {
+	t.Helper()
+	if err := os.Chown(dir, user, user); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // try makes the attempts in a jail, and returns those that were refused.
 func (o *outside) try(t *testing.T, j *Jail) (refused []string) {
 	t.Helper()
-	out, err := run(j, o.cell, o.cell.Execute[0], append([]string{supervisor.Attempts}, o.attempts...)...)
+	program := o.cell.Execute[0]
+	if j.Users() {
+		program, o.cell.User = self, j.options.User
+		give(t, o.cell.Write[0], o.cell.User)
+	}
+	out, err := run(j, o.cell, program, append([]string{supervisor.Attempts}, o.attempts...)...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -252,6 +271,7 @@ func testLayersAlone(t *testing.T) {
 		{layer: Seccomp, refuses: append(seccomp, "new-privileges")},
 		{layer: NoNewPrivileges, refuses: []string{"new-privileges"}},
 		{layer: Capabilities, refuses: asRoot("capabilities", "bounding-set", "environment", "chown")},
+		{layer: User, options: Options{User: 212345}, refuses: append(files, "stat", "chmod", "touch", "unix-socket", "signal", "environment", "shared-memory", "same-user", "capabilities", "chown")},
 		{layer: Limits, refuses: []string{"core-dump", "open-files"}},
 		{layer: Cgroup, refuses: []string{"memory-flood", "process-flood"}},
 		{layer: Network},
@@ -285,7 +305,7 @@ func testLayersAlone(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		o := newOutside(t)
 		o.cell.Offline = true
-		j, err := New(Options{})
+		j, err := New(Options{User: 212345})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +314,7 @@ func testLayersAlone(t *testing.T) {
 			"stat", "chmod", "touch", "unix-socket", "signal", "environment", "abstract-socket", "shared-memory", "tcp", "udp", "new-privileges",
 			"capabilities", "bounding-set", "core-dump", "open-files"})
 		if root {
-			want = append(want, "chown")
+			want = append(want, "chown", "same-user")
 		} else {
 			want = append(want, "processes", "process-flood")
 		}

@@ -17,7 +17,10 @@ const minLandlock = 2
 // scopedLandlock is the first version that also keeps signals and abstract sockets in.
 const scopedLandlock = 6
 
-var errNoNamespaces = errors.New("namespaces are switched off")
+var (
+	errNoNamespaces = errors.New("namespaces are switched off")
+	errNoUsers      = errors.New("no range of user ids is given")
+)
 
 // What a layer that bounds something is tried with.
 const (
@@ -35,6 +38,12 @@ func (j *Jail) probe() (err error) {
 		return err
 	}
 	whyNot := j.impossible()
+	switch {
+	case j.options.User == 0 && j.statuses[User].State != Disabled:
+		j.statuses[User] = Status{State: Disabled, How: errNoUsers.Error(), Fix: thisMachine().advice(User, errNoUsers)}
+	case !capable(unix.CAP_SETUID) || !capable(unix.CAP_SETGID) || !capable(unix.CAP_CHOWN):
+		whyNot[User] = errors.New("this process may not become another user, nor give files away")
+	}
 	if j.statuses[Cgroup].State != Disabled {
 		j.cgroups, whyNot[Cgroup] = cgroup.Find()
 	}
@@ -91,7 +100,7 @@ func (j *Jail) try() error {
 		return err
 	}
 	defer null.Close()
-	cell := Cell{Offline: true, Memory: tryMemory, Processes: tryProcesses}
+	cell := Cell{Offline: true, User: j.options.User, Memory: tryMemory, Processes: tryProcesses}
 	p, err := j.start(&supervisor.Spec{Try: true}, &Command{Cell: cell, Stdin: null, Stdout: null, Stderr: null})
 	if err != nil {
 		return err
@@ -153,6 +162,8 @@ func (j *Jail) how(l Layer) string {
 		return "no_new_privs"
 	case Capabilities:
 		return "none, and none to gain"
+	case User:
+		return "a user id for each tenant, beside the daemon's"
 	case Limits:
 		if j.user && j.works[ProcessTree] {
 			return "core dumps, open files, size of a file, processes"

@@ -85,6 +85,11 @@ func (j *Jail) start(spec *supervisor.Spec, c *Command) (_ *Process, err error) 
 	if p.group != nil {
 		holds = slices.Concat(p.group.Locks(), holds)
 	}
+	if j.works[User] && c.Cell.User != 0 {
+		if err := giveStreams(c); err != nil {
+			return nil, errors.Join(&supervisor.Failure{Layer: string(User), What: "give it its streams", Text: err.Error()}, control.Close())
+		}
+	}
 	spec.Tasks, spec.Holds = len(tasks), len(holds)
 	p.supervisor = &osexec.Cmd{
 		Path: self, Args: []string{supervisor.Name}, Env: supervisorEnv, Dir: "/", SysProcAttr: attr,
@@ -100,6 +105,20 @@ func (j *Jail) start(spec *supervisor.Spec, c *Command) (_ *Process, err error) 
 		return nil, err
 	}
 	return p, nil
+}
+
+// giveStreams makes the program's ends of its pipes its user's: /dev/stdout and the like are opened once more.
+func giveStreams(c *Command) error {
+	for _, f := range []*os.File{c.Stdin, c.Stdout, c.Stderr} {
+		info, err := f.Stat()
+		if err == nil && info.Mode().Type() == os.ModeNamedPipe {
+			err = f.Chown(c.Cell.User, c.Cell.User)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // group makes the cgroup for a program. It returns the files by which the program gets into it.

@@ -75,6 +75,8 @@ func (j *Jail) attempts(layers ...Layer) []string {
 			}
 		case Limits:
 			all = append(all, "core-dump", "open-files")
+		case User:
+			all = append(all, "same-user", "read", "list", "write", "stat", "chmod", "touch", "signal")
 		case Cgroup:
 			all = append(all, "memory-flood", "process-flood")
 		case Network:
@@ -127,6 +129,7 @@ func newBait() (_ *bait, err error) {
 	}
 	b.on["list"] = b.dir
 	b.on["signal"] = fmt.Sprint(os.Getpid())
+	b.on["same-user"] = fmt.Sprint(os.Getuid())
 	b.on["open-files"] = fmt.Sprint(openFiles)
 	b.on["memory-flood"], b.on["process-flood"] = fmt.Sprint(2*tryMemory), fmt.Sprint(tryProcesses+1)
 	b.listen("unix-socket", "unix", filepath.Join(b.dir, "socket"))
@@ -183,14 +186,19 @@ func (b *bait) try(j *Jail, attempts []string) (Trial, error) {
 		}
 		args = append(args, name+"="+b.on[a])
 	}
+	// Both may lie where only the daemon's user gets to; a supervisor is the same program.
+	program, dir := b.self, b.own
+	if j.works[User] {
+		program, dir = self, "/"
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return trial, err
 	}
 	defer r.Close()
 	p, err := j.Start(Command{
-		Path: b.self, Args: args, Dir: b.own, Stdout: w, Stderr: w,
-		Cell: Cell{Execute: []string{b.self}, Write: []string{b.own}, Tmp: b.own, Offline: j.on(Network), Memory: tryMemory, Processes: tryProcesses},
+		Path: program, Args: args, Dir: dir, Stdout: w, Stderr: w,
+		Cell: Cell{Execute: []string{b.self}, Write: []string{b.own}, Tmp: b.own, User: j.options.User, Offline: j.on(Network), Memory: tryMemory, Processes: tryProcesses},
 	})
 	w.Close()
 	if err != nil {
