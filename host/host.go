@@ -44,6 +44,8 @@ type Options struct {
 	// Declared are the plugins that can't be chosen otherwise at run time, in the place of what operators have chosen. The first is that of tenants
 	// that name none.
 	Declared []DeclaredPlugin
+	// PluginSettings are told to plugins, by name. Which names there are is theirs to say.
+	PluginSettings map[string]string
 	// Engine is the path of Terraform or OpenTofu. Empty = terraform, then tofu on the PATH.
 	Engine string
 	// Mirror is a directory of providers that engines look into first. Empty = the one in the cache directory.

@@ -73,6 +73,7 @@ func (u use) sessionOptions() session.Options {
 		Cache:          u.cache(),
 		ExitTimeout:    u.exitTimeout,
 		GracePeriod:    u.gracePeriod,
+		Settings:       u.options.PluginSettings,
 		FreshInstances: u.options.FreshInstances,
 		Log:            u.options.Log.With("version", u.plugin.Version),
 		Kill:           r.killed,

@@ -10,7 +10,7 @@ import (
 	"github.com/provisor/provisor/sdk-guest/internal/hostcall"
 )
 
-// SessionInfo is what the plugin may know of the session it works in: the client's Config, the engines, the limits. It is
+// SessionInfo is what the plugin may know of the session it works in: the client's Config, the engines, the limits, what the operator has set. It is
 // never nil; what the host could not tell is empty.
 func SessionInfo() *guestpb.SessionInfo {
 	info := new(guestpb.SessionInfo)

@@ -35,7 +35,9 @@ type SessionInfo struct {
 	Engines map[string]*Engine `protobuf:"bytes,2,rep,name=engines,proto3" json:"engines,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Limits  *Limits            `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
 	// The minor version of the host's ABI; the major one is the module's name (provisor_v1).
-	AbiMinor      uint32 `protobuf:"varint,4,opt,name=abi_minor,json=abiMinor,proto3" json:"abi_minor,omitempty"`
+	AbiMinor uint32 `protobuf:"varint,4,opt,name=abi_minor,json=abiMinor,proto3" json:"abi_minor,omitempty"`
+	// What the operator has set for the plugin. Each plugin says which names it knows; the others are another plugin's.
+	Settings      map[string]string `protobuf:"bytes,5,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -96,6 +98,13 @@ func (x *SessionInfo) GetAbiMinor() uint32 {
 		return x.AbiMinor
 	}
 	return 0
+}
+
+func (x *SessionInfo) GetSettings() map[string]string {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
 }
 
 // Engine is the program that a logical name stands for.
@@ -713,15 +722,19 @@ var File_guest_proto protoreflect.FileDescriptor
 
 const file_guest_proto_rawDesc = "" +
 	"\n" +
-	"\vguest.proto\x12\x11provisor.guest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x11provisioner.proto\"\xa8\x02\n" +
+	"\vguest.proto\x12\x11provisor.guest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x11provisioner.proto\"\xaf\x03\n" +
 	"\vSessionInfo\x12+\n" +
 	"\x06config\x18\x01 \x01(\v2\x13.provisioner.ConfigR\x06config\x12E\n" +
 	"\aengines\x18\x02 \x03(\v2+.provisor.guest.v1.SessionInfo.EnginesEntryR\aengines\x121\n" +
 	"\x06limits\x18\x03 \x01(\v2\x19.provisor.guest.v1.LimitsR\x06limits\x12\x1b\n" +
-	"\tabi_minor\x18\x04 \x01(\rR\babiMinor\x1aU\n" +
+	"\tabi_minor\x18\x04 \x01(\rR\babiMinor\x12H\n" +
+	"\bsettings\x18\x05 \x03(\v2,.provisor.guest.v1.SessionInfo.SettingsEntryR\bsettings\x1aU\n" +
 	"\fEnginesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
-	"\x05value\x18\x02 \x01(\v2\x19.provisor.guest.v1.EngineR\x05value:\x028\x01\"6\n" +
+	"\x05value\x18\x02 \x01(\v2\x19.provisor.guest.v1.EngineR\x05value:\x028\x01\x1a;\n" +
+	"\rSettingsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"6\n" +
 	"\x06Engine\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\"\xc0\x05\n" +
@@ -794,7 +807,7 @@ func file_guest_proto_rawDescGZIP() []byte {
 	return file_guest_proto_rawDescData
 }
 
-var file_guest_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_guest_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_guest_proto_goTypes = []any{
 	(*SessionInfo)(nil),           // 0: provisor.guest.v1.SessionInfo
 	(*Engine)(nil),                // 1: provisor.guest.v1.Engine
@@ -804,21 +817,23 @@ var file_guest_proto_goTypes = []any{
 	(*CacheSave)(nil),             // 5: provisor.guest.v1.CacheSave
 	(*Manifest)(nil),              // 6: provisor.guest.v1.Manifest
 	nil,                           // 7: provisor.guest.v1.SessionInfo.EnginesEntry
-	(*provisionerpb.Config)(nil),  // 8: provisioner.Config
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	nil,                           // 8: provisor.guest.v1.SessionInfo.SettingsEntry
+	(*provisionerpb.Config)(nil),  // 9: provisioner.Config
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_guest_proto_depIdxs = []int32{
-	8, // 0: provisor.guest.v1.SessionInfo.config:type_name -> provisioner.Config
-	7, // 1: provisor.guest.v1.SessionInfo.engines:type_name -> provisor.guest.v1.SessionInfo.EnginesEntry
-	2, // 2: provisor.guest.v1.SessionInfo.limits:type_name -> provisor.guest.v1.Limits
-	9, // 3: provisor.guest.v1.ExecResult.started_at:type_name -> google.protobuf.Timestamp
-	9, // 4: provisor.guest.v1.ExecResult.ended_at:type_name -> google.protobuf.Timestamp
-	1, // 5: provisor.guest.v1.SessionInfo.EnginesEntry.value:type_name -> provisor.guest.v1.Engine
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	9,  // 0: provisor.guest.v1.SessionInfo.config:type_name -> provisioner.Config
+	7,  // 1: provisor.guest.v1.SessionInfo.engines:type_name -> provisor.guest.v1.SessionInfo.EnginesEntry
+	2,  // 2: provisor.guest.v1.SessionInfo.limits:type_name -> provisor.guest.v1.Limits
+	8,  // 3: provisor.guest.v1.SessionInfo.settings:type_name -> provisor.guest.v1.SessionInfo.SettingsEntry
+	10, // 4: provisor.guest.v1.ExecResult.started_at:type_name -> google.protobuf.Timestamp
+	10, // 5: provisor.guest.v1.ExecResult.ended_at:type_name -> google.protobuf.Timestamp
+	1,  // 6: provisor.guest.v1.SessionInfo.EnginesEntry.value:type_name -> provisor.guest.v1.Engine
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_guest_proto_init() }
@@ -832,7 +847,7 @@ func file_guest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guest_proto_rawDesc), len(file_guest_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,7 +42,7 @@ func doctorCommand() *cli.Command {
 // doctorFlags are those that say what to look at.
 func doctorFlags(flags []cli.Flag) []cli.Flag {
 	return slices.DeleteFunc(flags, func(f cli.Flag) bool {
-		return slices.Contains([]string{"plugin", "limit", "request-timeout", "provider-cache", "max-kept"}, f.Names()[0])
+		return slices.Contains([]string{"plugin", "plugin-setting", "limit", "request-timeout", "provider-cache", "max-kept"}, f.Names()[0])
 	})
 }
 

@@ -67,6 +67,7 @@ func runGraph(c *cli.Context, signals *signals) error {
 	var dot []byte
 	options := runtimeOptions(c)
 	options.Dependencies = func(printed []byte) { dot = printed }
+	options.PluginSettings["terraform_graph"] = "engine" // its own graph is what is shown
 	if err := r.run(ctx, func() (*connection, error) { return connectLocal(options, signals) }); err != nil {
 		return ending(ctx, j, signals, err)
 	}

@@ -18,6 +18,7 @@ import (
 func runtimeFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "plugin", Category: categoryRuntime, Usage: "use the plugin in `FILE.wasm|DIR`; a directory is built first (default: the terraform plugin)"},
+		&cli.StringSliceFlag{Name: "plugin-setting", Category: categoryRuntime, Usage: "tell plugins that the setting `NAME=VALUE` holds; may be repeated. The terraform plugin knows terraform_graph=engine and terraform_graph=configuration: where dependencies come from (default: the configuration where that is sure to be right, else the engine)", Action: checkPluginSettings},
 		&cli.StringFlag{Name: "engine", Category: categoryRuntime, EnvVars: []string{"PROVISOR_ENGINE"}, Usage: "run Terraform or OpenTofu at `PATH` (default: terraform, then tofu on the PATH, then an OpenTofu built with Go)"},
 		&cli.StringSliceFlag{Name: "engine-env", Category: categoryRuntime, Usage: "let the variable `NAME` through to the engine, or set NAME=VALUE there; may be repeated (default: nothing of this environment reaches it)"},
 		&cli.StringFlag{Name: "mirror", Category: categoryRuntime, EnvVars: []string{"PROVISOR_MIRROR"}, Usage: "take providers from the mirror in `DIR` first (default: the one that \"provisor mirror add\" fills)"},
@@ -45,6 +46,7 @@ func runtimeOptions(c *cli.Context) host.Options {
 		RequestTimeout: requestTimeout(c),
 		Jail:           jailOptions(c),
 		Plugin:         c.String("plugin"),
+		PluginSettings: pluginSettings(c.StringSlice("plugin-setting")),
 		Engine:         c.String("engine"),
 		EngineEnv:      c.StringSlice("engine-env"),
 		Mirror:         c.String("mirror"),
@@ -52,6 +54,25 @@ func runtimeOptions(c *cli.Context) host.Options {
 		DataDir:        c.String("data-dir"),
 		Progress:       os.Stderr,
 	}
+}
+
+func checkPluginSettings(_ *cli.Context, settings []string) error {
+	for _, s := range settings {
+		if name, _, ok := strings.Cut(s, "="); !ok || name == "" {
+			return usagef("--plugin-setting %s: want NAME=VALUE", s)
+		}
+	}
+	return nil
+}
+
+// pluginSettings are settings by name. The last of a name holds.
+func pluginSettings(settings []string) map[string]string {
+	byName := make(map[string]string, len(settings))
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		byName[name] = value
+	}
+	return byName
 }
 
 // serverFlags say how a daemon is reached.
@@ -76,7 +97,7 @@ type connection struct {
 // connect opens a session with the daemon that the flags name, or with a runtime in this process.
 func connect(c *cli.Context, signals *signals) (*connection, error) {
 	if address := c.String("server"); address != "" {
-		for _, name := range []string{"plugin", "engine", "mirror", "data-dir", "min-free", "ballast", "max-kept", "limit", "request-timeout"} {
+		for _, name := range []string{"plugin", "plugin-setting", "engine", "mirror", "data-dir", "min-free", "ballast", "max-kept", "limit", "request-timeout"} {
 			if c.IsSet(name) {
 				return nil, usagef("--%s is for a runtime of this command's own; with --server, the daemon has its own", name)
 			}

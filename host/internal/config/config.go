@@ -31,6 +31,8 @@ type Config struct {
 	Keepalive time.Duration
 	// MinFree, Ballast, MaxKept and ProviderCache are those of host.Options, in bytes.
 	MinFree, Ballast, MaxKept, ProviderCache int64
+	// PluginSettings are told to plugins, by name.
+	PluginSettings map[string]string
 
 	// AdminSocket is where an operator's commands are taken: a path, or NoAdminSocket; empty = beside the first socket.
 	AdminSocket string

@@ -91,6 +91,7 @@ min_free = "1GiB"
 ballast  = 0
 max_kept = 1048576
 provider_cache = "2GiB"
+plugin_settings = { graph = "engine" }
 admin_socket   = "run/admin"
 
 jail {
@@ -205,7 +206,8 @@ telemetry {
 		File: "/etc/provisor/provisor.hcl", DataDir: "/var/lib/provisor", CacheDir: "/etc/provisor/cache",
 		Concurrency: 4, DrainTimeout: 2 * time.Minute, Keepalive: 20 * time.Second,
 		MaxMessage: 32 << 20, MaxStreams: 500, MaxStreamsPerConnection: 50, MinFree: 1 << 30, Ballast: -1, MaxKept: 1 << 20, ProviderCache: 2 << 30,
-		AdminSocket: "/etc/provisor/run/admin",
+		PluginSettings: map[string]string{"graph": "engine"},
+		AdminSocket:    "/etc/provisor/run/admin",
 		Jail: Jail{
 			Require: []jail.Layer{jail.Landlock, jail.Seccomp}, Disable: []jail.Layer{jail.IPC}, Expose: []string{"/etc/provisor/tools", "/opt/tools"},
 			Offline: []string{"graph"},

@@ -41,6 +41,9 @@ func (r *reader) read(f *fileShape) {
 	c.Ballast = r.size(f.Body, "ballast", f.Ballast, 0, math.MaxInt64)
 	c.MaxKept = r.size(f.Body, "max_kept", f.MaxKept, 0, math.MaxInt64)
 	c.ProviderCache = r.size(f.Body, "provider_cache", f.ProviderCache, 0, math.MaxInt64)
+	if f.PluginSettings != nil {
+		c.PluginSettings = *f.PluginSettings
+	}
 	c.Limits = r.limits(f.Limits, nil)
 	c.Jail = r.jail(f.Jail)
 	r.log(f.Log)

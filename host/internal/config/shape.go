@@ -21,6 +21,8 @@ type fileShape struct {
 
 	ProviderCache *string `hcl:"provider_cache"`
 
+	PluginSettings *map[string]string `hcl:"plugin_settings"`
+
 	AdminSocket *string `hcl:"admin_socket"`
 
 	Listen []listenShape `hcl:"listen,block"`

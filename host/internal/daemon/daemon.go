@@ -240,6 +240,7 @@ func RuntimeOptions(o host.Options, c *config.Config) host.Options {
 	set(&o.MaxKept, c.MaxKept)
 	set(&o.ProviderCache, c.ProviderCache)
 	set(&o.Concurrency, c.Concurrency)
+	o.PluginSettings = c.PluginSettings
 	set(&o.ExitTimeout, c.Limits.ExitTimeout)
 	set(&o.GracePeriod, c.Limits.GracePeriod)
 	o.Limits = c.Limits.Limits

@@ -109,6 +109,7 @@ func (s *session) describe() ([]byte, error) {
 		Engines:  make(map[string]*guestpb.Engine),
 		Limits:   s.Limits,
 		AbiMinor: abi.Minor,
+		Settings: s.Settings,
 	}
 	for name, p := range s.Programs {
 		engine := p.Engine

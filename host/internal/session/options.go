@@ -33,6 +33,8 @@ type Options struct {
 	// Directory makes the session's directories. It is called for the first request, so that an idle stream has none.
 	Directory func(context.Context) (Directory, error)
 	Instances Instances
+	// Settings are told to the plugin.
+	Settings map[string]string
 	// FreshInstances gives each request an instance of its own.
 	FreshInstances bool
 	// Programs are the programs that the plugin is granted, by logical name.

@@ -119,6 +119,7 @@ func TestSessionInfo(t *testing.T) {
 		return completeOf(req, ""), nil
 	})
 	f.options.Limits = &guestpb.Limits{LogBytes: 7}
+	f.options.Settings = map[string]string{"a": "b"}
 	f.options.Programs = map[string]Program{
 		"terraform": {Engine: &guestpb.Engine{Name: "tofu", Version: "1.10.1"}},
 		"git":       {},
@@ -134,9 +135,10 @@ func TestSessionInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &guestpb.SessionInfo{
-		Config:  config,
-		Engines: map[string]*guestpb.Engine{"terraform": {Name: "tofu", Version: "1.10.1"}, "git": {}},
-		Limits:  &guestpb.Limits{LogBytes: 7},
+		Config:   config,
+		Engines:  map[string]*guestpb.Engine{"terraform": {Name: "tofu", Version: "1.10.1"}, "git": {}},
+		Limits:   &guestpb.Limits{LogBytes: 7},
+		Settings: map[string]string{"a": "b"},
 	}
 	if diff := cmp.Diff(want, info, protocmp.Transform()); diff != "" {
 		t.Errorf("session info (-want +got):\n%s", diff)
