@@ -32,7 +32,7 @@ max_kept = "1GiB"
 provider_cache = "10GiB"
 
 # What plugins are told; each says which names it knows. The terraform plugin derives the dependencies between resources from the configuration
-# where it is sure, and asks the engine otherwise: with terraform_graph = "engine" always, with "configuration" never.
+# where it is sure and that is quick, and asks the engine otherwise: with terraform_graph = "engine" always, with "configuration" never.
 plugin_settings = {}
 
 # A unix socket that only the daemon's user can open. Whoever shows no credentials there is the tenant named.

@@ -37,6 +37,7 @@ func TestCommands(t *testing.T) {
 		"show -no-color -json",
 		"graph -no-color -type=plan",
 	}
+	derived := slices.DeleteFunc(slices.Clone(start), func(args string) bool { return strings.HasPrefix(args, "graph ") })
 	change := func(changes map[int]string) []string {
 		out := slices.Clone(start)
 		for i, c := range changes {
@@ -51,15 +52,16 @@ func TestCommands(t *testing.T) {
 		metadata      *pb.Metadata
 		want          []string
 	}{
-		{terraform, "1.11.4", nil, start},
-		{terraform, "1.11.4", destroy, change(map[int]string{1: start[1] + " -destroy"})},
+		{terraform, "1.11.4", nil, derived},
+		{terraform, "1.12.0", destroy, change(map[int]string{1: start[1] + " -destroy"})},
 		{terraform, "1.9.0", nil, start},
 		{terraform, "1.10.0-beta1", nil, start},
 		{terraform, "1.8.5", nil, change(map[int]string{0: initText})},
 		{terraform, "1.7.0", nil, change(map[int]string{0: initText})},
 		{terraform, "1.6.6", nil, change(map[int]string{0: initText, 3: graphText, 6: graphText})},
 		{terraform, "1.1.0", nil, change(map[int]string{0: initText, 3: graphText, 6: graphText})},
-		{openTofu, "1.12.6-dev", nil, start},
+		{openTofu, "1.12.6-dev", nil, derived},
+		{openTofu, "1.11.0", nil, start},
 		{openTofu, "1.7.0", nil, start},
 		{openTofu, "1.6.3", nil, change(map[int]string{0: initText})},
 		{terraform, "", nil, append([]string{"init -help"}, change(map[int]string{0: initText})...)},

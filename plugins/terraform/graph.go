@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/provisor/provisor/plugins/terraform/internal/configgraph"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph"
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/statefile"
 	"github.com/provisor/provisor/plugins/terraform/internal/timings"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -72,14 +75,68 @@ func (e engine) showState(ctx context.Context) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// dependencies is the engine's graph of the template, in the language DOT.
-func (e engine) dependencies(ctx context.Context) ([]byte, error) {
+// graphSetting is the operator's word for where dependencies come from.
+const graphSetting = "terraform_graph"
+
+// What graphSetting can be. Without it, the graph is derived where that is sure to be right, and otherwise the engine's.
+const (
+	graphOfConfiguration = "configuration" // or an error
+	graphOfEngine        = "engine"
+)
+
+// dependencies is the template's graph.
+func (e engine) dependencies(ctx context.Context) (*dot.Graph, error) {
+	switch setting := guest.SessionInfo().GetSettings()[graphSetting]; setting {
+	case "":
+		g, err := e.derivedGraph(derivedBytes)
+		if err == nil {
+			return g, nil
+		}
+		fmt.Fprintf(os.Stderr, "the engine is asked for the graph: %v\n", err) // for the host's log
+		return e.printedGraph(ctx)
+	case graphOfEngine:
+		return e.printedGraph(ctx)
+	case graphOfConfiguration:
+		g, err := e.derivedGraph(maxDerivedBytes)
+		if err != nil {
+			return nil, fmt.Errorf("derive the graph from the configuration: %w", err)
+		}
+		return g, nil
+	default:
+		return nil, fmt.Errorf("the setting %s is %q, want %q or %q", graphSetting, setting, graphOfConfiguration, graphOfEngine)
+	}
+}
+
+// derivedBytes is the most configuration that a graph is derived from without being asked to: some 150 resources. Reading it takes a guest some
+// 3 ms a KiB; a run of the engine takes 130 ms, and only twice that for 200 resources.
+const derivedBytes = 16 << 10
+
+// maxDerivedBytes is the most that an instance has the memory for.
+const maxDerivedBytes = 1 << 20
+
+// derivedGraph is the graph as the configuration tells, if that has at most so many bytes. Only one that the engine has planned is known to be
+// valid.
+func (e engine) derivedGraph(bytes int) (*dot.Graph, error) {
+	if _, err := os.Lstat(filepath.Join(guest.WorkDir(), planFile)); err != nil {
+		return nil, err
+	}
+	return configgraph.Derive(guest.WorkDir(), e.name, e.version, bytes)
+}
+
+// printedGraph is the engine's own graph of the template.
+func (e engine) printedGraph(ctx context.Context) (*dot.Graph, error) {
 	args := []string{"graph", "-no-color"}
 	// Before it had the flag, this graph was the default.
 	if e.name != terraform || e.version == "" || e.since("1.7.0") {
 		args = append(args, "-type=plan")
 	}
-	var out bytes.Buffer
-	err := e.output(ctx, &out, args...)
-	return out.Bytes(), err
+	var out strings.Builder
+	if err := e.output(ctx, &out, args...); err != nil {
+		return nil, err
+	}
+	g, err := dot.Parse(out.String())
+	if err != nil {
+		return nil, fmt.Errorf("read the dependency graph: %w", err)
+	}
+	return g, nil
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,9 +29,58 @@ func TestGraphSources(t *testing.T) {
 	}
 }
 
+// withGraphSetting has the operator say where graphs come from.
+func withGraphSetting(s *guesttest.Session, setting string) {
+	info := infoFor(terraform, "1.11.4")
+	info.Settings = map[string]string{graphSetting: setting}
+	s.SetInfo(info)
+}
+
+func TestGraphSetting(t *testing.T) {
+	const sure, unsure = `resource "terraform_data" "a" {}`, `novelty "a" {}`
+	for _, c := range []struct {
+		setting, template string
+		runs              bool
+		want              string
+	}{
+		{"", sure, false, ""},
+		{"", unsure, true, ""},
+		{"", sure + strings.Repeat("#", derivedBytes), true, ""},
+		{graphOfConfiguration, sure + strings.Repeat("#", derivedBytes), false, ""},
+		{graphOfEngine, sure, true, ""},
+		{graphOfConfiguration, sure, false, ""},
+		{graphOfConfiguration, unsure, false, "terraform graph: derive the graph from the configuration: .: main.tf: "},
+		{"x", sure, false, `terraform graph: the setting terraform_graph is "x", want "configuration" or "engine"`},
+	} {
+		s, f := planned(t)
+		withGraphSetting(s, c.setting)
+		s.WriteFile("main.tf", c.template)
+		graph := s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN})
+		if got := graph.GetError(); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("setting %q, %.50s: error %q, want %q", c.setting, c.template, got, c.want)
+		}
+		if runs := len(f.args) > 0; runs != c.runs {
+			t.Errorf("setting %q, %.50s: commands %q", c.setting, c.template, f.args)
+		}
+	}
+}
+
+// What has no plan may not be valid: the engine says so, and the configuration alone does not.
+func TestGraphWithoutAPlan(t *testing.T) {
+	s, f := planned(t)
+	f.on("plan", "", "Error: no", 1)
+	s.Plan(&pb.PlanRequest{})
+	f.args = nil
+	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_STATE}))
+	if want := []string{"show -no-color -json", "graph -no-color -type=plan"}; !slices.Equal(f.args, want) {
+		t.Errorf("commands %q, want %q", f.args, want)
+	}
+}
+
 // The plan's JSON is made once, as long as the plan is the same.
 func TestPlanIsShownOnce(t *testing.T) {
 	s, f := planned(t)
+	withGraphSetting(s, graphOfEngine)
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
 	s.WriteFile(planFile, "another plan")
@@ -56,6 +106,7 @@ func TestGraphFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, f := planned(t)
+			withGraphSetting(s, graphOfEngine)
 			f.on(c.command, c.stdout, c.stderr, 1)
 			graph := s.Graph(&pb.GraphRequest{Source: c.source})
 			wantError(t, graph, c.want)
@@ -105,6 +156,7 @@ func TestGraphOfAnErroredState(t *testing.T) {
 
 func TestErrorsAreUTF8AndShort(t *testing.T) {
 	s, f := planned(t)
+	withGraphSetting(s, graphOfEngine)
 	f.commands["graph"] = func(run *guesttest.Run) int {
 		for range 1000 {
 			fmt.Fprint(run.Stderr, strings.Repeat("x", 1000), "\xff\n")

@@ -18,7 +18,7 @@ import (
 func runtimeFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "plugin", Category: categoryRuntime, Usage: "use the plugin in `FILE.wasm|DIR`; a directory is built first (default: the terraform plugin)"},
-		&cli.StringSliceFlag{Name: "plugin-setting", Category: categoryRuntime, Usage: "tell plugins that the setting `NAME=VALUE` holds; may be repeated. The terraform plugin knows terraform_graph=engine and terraform_graph=configuration: where dependencies come from (default: the configuration where that is sure to be right, else the engine)", Action: checkPluginSettings},
+		&cli.StringSliceFlag{Name: "plugin-setting", Category: categoryRuntime, Usage: "tell plugins that the setting `NAME=VALUE` holds; may be repeated. The terraform plugin knows terraform_graph=engine and terraform_graph=configuration: where dependencies come from (default: the configuration where that is sure to be right and quick, else the engine)", Action: checkPluginSettings},
 		&cli.StringFlag{Name: "engine", Category: categoryRuntime, EnvVars: []string{"PROVISOR_ENGINE"}, Usage: "run Terraform or OpenTofu at `PATH` (default: terraform, then tofu on the PATH, then an OpenTofu built with Go)"},
 		&cli.StringSliceFlag{Name: "engine-env", Category: categoryRuntime, Usage: "let the variable `NAME` through to the engine, or set NAME=VALUE there; may be repeated (default: nothing of this environment reaches it)"},
 		&cli.StringFlag{Name: "mirror", Category: categoryRuntime, EnvVars: []string{"PROVISOR_MIRROR"}, Usage: "take providers from the mirror in `DIR` first (default: the one that \"provisor mirror add\" fills)"},

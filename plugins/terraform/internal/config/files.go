@@ -128,21 +128,22 @@ func parseFile(fsys fs.FS, s source, budget *budget) (*file, hcl.Diagnostics) {
 
 // parseText parses what was read of a file, if the budget allows it.
 func parseText(text []byte, s source, budget *budget) (*file, hcl.Diagnostics) {
-	if diag := budget.check(text, s); diag != nil {
-		return nil, hcl.Diagnostics{diag}
-	}
-	var parsed *hcl.File
-	var diags hcl.Diagnostics
-	if s.json {
-		parsed, diags = hcljson.Parse(text, s.name)
-	} else {
-		parsed, diags = hclsyntax.ParseConfig(text, s.name, hcl.InitialPos)
-	}
+	parsed, diags := parseBody(text, s, budget)
 	if parsed == nil {
 		return nil, diags
 	}
 	content, _, contentDiags := parsed.Body.PartialContent(rootSchema)
 	return &file{s, content, text}, append(diags, contentDiags...)
+}
+
+func parseBody(text []byte, s source, budget *budget) (*hcl.File, hcl.Diagnostics) {
+	if diag := budget.check(text, s); diag != nil {
+		return nil, hcl.Diagnostics{diag}
+	}
+	if s.json {
+		return hcljson.Parse(text, s.name)
+	}
+	return hclsyntax.ParseConfig(text, s.name, hcl.InitialPos)
 }
 
 // A tooBigError is a file over its limit.

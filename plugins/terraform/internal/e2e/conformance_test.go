@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/plugins/terraform/internal/conformance"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -60,30 +61,35 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRuntime(t, engine, filepath.Dir(which), data)
+	derived := newRuntime(t, engine, nil, filepath.Dir(which), data)
+	printed := newRuntime(t, engine, map[string]string{"terraform_graph": "engine"}, filepath.Dir(which), data)
 	for _, c := range cases {
-		t.Run(c.Name, func(t *testing.T) {
-			dir, err := filepath.Abs(c.Dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(which, []byte(dir), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s := open(t, r)
-			succeed(t, s, initRequest(t, c.Template()))
-			plan := succeed(t, s, planRequest(&pb.PlanRequest{})).GetPlan()
-			if diff := conformance.DiffPlan(c.Plan(t), plan); diff != "" {
-				t.Errorf("plan: %s", diff)
-			}
-			if got := strings.TrimSpace(string(plan.Plan)); got != strings.TrimSpace(string(c.Read(t, conformance.PlanJSON))) {
-				t.Error("the plan is not what the engine showed")
-			}
-			compare(t, c, conformance.GraphOfPlan, do(t, s, graphRequest(pb.GraphSource_SOURCE_PLAN)))
-			succeed(t, s, applyRequest(&pb.ApplyRequest{}))
-			compare(t, c, conformance.GraphOfState, do(t, s, graphRequest(pb.GraphSource_SOURCE_STATE)))
-		})
+		t.Run(c.Name, func(t *testing.T) { conforms(t, derived, c, which) })
+		t.Run(c.Name+"/printed", func(t *testing.T) { conforms(t, printed, c, which) })
 	}
+}
+
+// conforms runs a case in a runtime whose engine replays the case that is named in the file which.
+func conforms(t *testing.T, r *host.Runtime, c conformance.Case, which string) {
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(which, []byte(dir), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, r)
+	succeed(t, s, initRequest(t, c.Template()))
+	plan := succeed(t, s, planRequest(&pb.PlanRequest{})).GetPlan()
+	if diff := conformance.DiffPlan(c.Plan(t), plan); diff != "" {
+		t.Errorf("plan: %s", diff)
+	}
+	if got := strings.TrimSpace(string(plan.Plan)); got != strings.TrimSpace(string(c.Read(t, conformance.PlanJSON))) {
+		t.Error("the plan is not what the engine showed")
+	}
+	compare(t, c, conformance.GraphOfPlan, do(t, s, graphRequest(pb.GraphSource_SOURCE_PLAN)))
+	succeed(t, s, applyRequest(&pb.ApplyRequest{}))
+	compare(t, c, conformance.GraphOfState, do(t, s, graphRequest(pb.GraphSource_SOURCE_STATE)))
 }
 
 func compare(t *testing.T, c conformance.Case, file string, got *pb.Response) {

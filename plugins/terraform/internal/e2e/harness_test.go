@@ -11,13 +11,13 @@ import (
 )
 
 // newRuntime is a runtime of the compiled plugin, with the engine at that path. What takes long to make is in the user's cache.
-func newRuntime(t testing.TB, engine string, exposed ...string) *host.Runtime {
+func newRuntime(t testing.TB, engine string, settings map[string]string, exposed ...string) *host.Runtime {
 	t.Helper()
 	if raceEnabled {
 		t.Skip("the race detector is on")
 	}
 	r, err := host.New(context.Background(), host.Options{
-		Plugin: "../..", Engine: engine, DataDir: t.TempDir(), Concurrency: 16, Jail: host.JailOptions{Expose: exposed},
+		Plugin: "../..", PluginSettings: settings, Engine: engine, DataDir: t.TempDir(), Concurrency: 16, Jail: host.JailOptions{Expose: exposed},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -34,10 +34,12 @@ func TestEngineRuns(t *testing.T) {
 			if err != nil {
 				t.Skip(err)
 			}
+			engine = newPath(t, engine)
 			runs := new(runLog)
-			r := runs.runtime(t, newPath(t, engine))
+			r := runs.runtime(t, engine, nil)
 			runs.expect(t, "a binary that was not seen before", "version")
 			runs.sessions(t, r)
+			runs.graphs(t, runs.runtime(t, engine, map[string]string{"terraform_graph": "engine"}))
 		})
 	}
 }
@@ -49,9 +51,9 @@ func TestEngineVersionIsAskedOnce(t *testing.T) {
 		t.Skip("no terraform, or no time")
 	}
 	engine, runs := newPath(t, engine), new(runLog)
-	runs.runtime(t, engine)
+	runs.runtime(t, engine, nil)
 	runs.expect(t, "the first time", "version")
-	runs.runtime(t, engine)
+	runs.runtime(t, engine, nil)
 	runs.expect(t, "the second time")
 }
 
@@ -81,28 +83,43 @@ func (l *runLog) sessions(t *testing.T, r *host.Runtime) {
 		want     []string
 	}{
 		{"Init, Parse", new(pb.Config), []*pb.Request{initialize, parse}, []string{runInit}},
-		{"Init, Plan, Graph", new(pb.Config), []*pb.Request{initialize, plan, ofPlan}, []string{runInit, runPlan, runShowPlan, runGraph}},
+		{"Init, Plan, Graph", new(pb.Config), []*pb.Request{initialize, plan, ofPlan}, []string{runInit, runPlan, runShowPlan}},
 		{"Init, Plan, Apply, Graph", new(pb.Config), []*pb.Request{initialize, plan, apply, ofState},
-			[]string{runInit, runPlan, runShowPlan, runApply, runShowState, runGraph}},
+			[]string{runInit, runPlan, runShowPlan, runApply, runShowState}},
 		{"the first session of a version", version, []*pb.Request{initialize, parse}, []string{runInit}},
 		{"a later one: Init, Parse", version, []*pb.Request{initialize, parse}, nil},
-		{"a later one: Init, Plan, Graph", version, []*pb.Request{initialize, plan, ofPlan}, []string{runPlan, runShowPlan, runGraph}},
+		{"a later one: Init, Plan, Graph", version, []*pb.Request{initialize, plan, ofPlan}, []string{runPlan, runShowPlan}},
 		{"a later one: Init, Plan, Apply, Graph", version, []*pb.Request{initialize, plan, apply, ofState},
-			[]string{runPlan, runShowPlan, runApply, runShowState, runGraph}},
+			[]string{runPlan, runShowPlan, runApply, runShowState}},
 	} {
-		s := client.NewSession(client.InProcess(context.Background(), func(ctx context.Context, s client.Stream) error {
-			return r.Session(ctx, host.DefaultTenant, s)
-		}))
-		if err := s.Configure(c.config); err != nil {
-			t.Fatal(err)
-		}
-		for _, req := range c.requests {
-			succeed(t, s, req)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+		runSession(t, r, c.config, c.requests)
 		l.expect(t, c.name, c.want...)
+	}
+}
+
+// graphs has the engine print graphs: that is what the operator has set.
+func (l *runLog) graphs(t *testing.T, r *host.Runtime) {
+	template := bareArchive(t, "main.tf", `resource "terraform_data" "any" { input = "x" }`)
+	runSession(t, r, new(pb.Config), []*pb.Request{
+		initRequestOf(template), planRequest(&pb.PlanRequest{}), graphRequest(pb.GraphSource_SOURCE_PLAN),
+		applyRequest(&pb.ApplyRequest{}), graphRequest(pb.GraphSource_SOURCE_STATE),
+	})
+	l.expect(t, "the engine's graphs", runInit, runPlan, runShowPlan, runGraph, runApply, runShowState, runGraph)
+}
+
+func runSession(t *testing.T, r *host.Runtime, config *pb.Config, requests []*pb.Request) {
+	t.Helper()
+	s := client.NewSession(client.InProcess(context.Background(), func(ctx context.Context, s client.Stream) error {
+		return r.Session(ctx, host.DefaultTenant, s)
+	}))
+	if err := s.Configure(config); err != nil {
+		t.Fatal(err)
+	}
+	for _, req := range requests {
+		succeed(t, s, req)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -112,9 +129,11 @@ type runLog struct {
 	runs []string
 }
 
-func (l *runLog) runtime(t *testing.T, engine string) *host.Runtime {
+func (l *runLog) runtime(t *testing.T, engine string, settings map[string]string) *host.Runtime {
 	t.Helper()
-	r, err := host.New(context.Background(), host.Options{Plugin: "../..", Engine: engine, DataDir: t.TempDir(), Log: slog.New(l.handler())})
+	r, err := host.New(context.Background(), host.Options{
+		Plugin: "../..", PluginSettings: settings, Engine: engine, DataDir: t.TempDir(), Log: slog.New(l.handler()),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

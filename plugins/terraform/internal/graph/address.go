@@ -48,8 +48,8 @@ func parseAddress(s string) (a address, ok bool) {
 	return a, true
 }
 
-// withoutKeys is what graphs call the resource of that address. What is no address stays as it is.
-func withoutKeys(s string) string {
+// WithoutKeys is what graphs call the resource of that address. What is no address stays as it is.
+func WithoutKeys(s string) string {
 	if a, ok := parseAddress(s); ok {
 		return a.Keyless
 	}

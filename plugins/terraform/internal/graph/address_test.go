@@ -52,8 +52,8 @@ func TestParseAddressRefuses(t *testing.T) {
 		if a, ok := parseAddress(s); ok {
 			t.Errorf("parseAddress(%q) = %+v, want a refusal", s, a)
 		}
-		if got := withoutKeys(s); got != s {
-			t.Errorf("withoutKeys(%q) = %q, want what is no address as it is", s, got)
+		if got := WithoutKeys(s); got != s {
+			t.Errorf("WithoutKeys(%q) = %q, want what is no address as it is", s, got)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func (x *extraction) agents() (*agents, error) {
 		if err != nil {
 			return nil, err
 		}
-		holder, ok := above.of(withoutKeys(r.Address))
+		holder, ok := above.of(WithoutKeys(r.Address))
 		if !ok {
 			continue // nothing depends on it, so nothing runs it
 		}
@@ -65,7 +65,7 @@ func (a *agents) add(agent *pb.Agent, address, holder string) {
 	a.onHolder[holder] = append(a.onHolder[holder], agent)
 	index, key := a.byID, agent.GetId()
 	if key == "" {
-		index, key = a.byAddress, withoutKeys(address)
+		index, key = a.byAddress, WithoutKeys(address)
 	}
 	if index[key] == nil {
 		index[key] = agent

@@ -220,7 +220,7 @@ func TestInstanceIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tp := &template{
 				planned: append([]instance{{"coder_agent.main", test.agent}, test.holder}, test.more...),
-				edges:   []string{withoutKeys(test.holder.address) + " -> coder_agent.main"},
+				edges:   []string{WithoutKeys(test.holder.address) + " -> coder_agent.main"},
 			}
 			got := tp.state(t).GetResources()[0].GetAgents()[0]
 			wantMessage(t, &pb.Agent{Auth: got.GetAuth()}, test.want)

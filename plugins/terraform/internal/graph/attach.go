@@ -28,7 +28,7 @@ func (x *extraction) agentOf(r *show.Resource, agentID string, among *agents) *p
 	if agentID != "" {
 		return among.byID[agentID]
 	}
-	keyless := withoutKeys(r.Address)
+	keyless := WithoutKeys(r.Address)
 	agent, known := among.byEdge[keyless] // the same for all instances, however many edges there are
 	if !known {
 		agent = x.agentByEdge(keyless, among)

@@ -93,14 +93,14 @@ func TestAttachment(t *testing.T) {
 			for address, id := range test.agents {
 				tp.planned = append(tp.planned, instance{address, attributes{"id": id}})
 				if !test.left {
-					tp.edges = append(tp.edges, "docker_container.dev -> "+withoutKeys(address))
+					tp.edges = append(tp.edges, "docker_container.dev -> "+WithoutKeys(address))
 				}
 			}
 			want := map[string][]string{}
 			for _, i := range items(test.module, "x", test.items) {
 				tp.planned = append(tp.planned, i)
 				for _, edge := range test.edges {
-					tp.edges = append(tp.edges, strings.ReplaceAll(edge, "ITEM", withoutKeys(i.address)))
+					tp.edges = append(tp.edges, strings.ReplaceAll(edge, "ITEM", WithoutKeys(i.address)))
 				}
 			}
 			if test.want != "" {

@@ -1,12 +1,8 @@
 package graph
 
-import (
-	"fmt"
+import "github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
 
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
-)
-
-// dependencies is the engine's dependency graph, with its nodes found by the addresses of resources. An edge leads from
+// dependencies is the dependency graph, with its nodes found by the addresses of resources. An edge leads from
 // a node to what it depends on.
 type dependencies struct {
 	nodes map[string][]int32 // by address without keys; the engine has one, or another for what is left of an old one
@@ -15,11 +11,7 @@ type dependencies struct {
 	up    adjacency          // to what depends on it
 }
 
-func readDependencies(text []byte) (*dependencies, error) {
-	parsed, err := dot.Parse(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("read the dependency graph: %w", err)
-	}
+func newDependencies(parsed *dot.Graph) *dependencies {
 	d := &dependencies{nodes: make(map[string][]int32), names: make([]string, len(parsed.Nodes))}
 	for i, node := range parsed.Nodes {
 		// Variables, locals and the like have labels of the same shape in some engines. They are not addresses of any
@@ -31,7 +23,7 @@ func readDependencies(text []byte) (*dependencies, error) {
 	}
 	d.down = newAdjacency(len(parsed.Nodes), parsed.Edges, func(e dot.Edge) (int32, int32) { return e.From, e.To })
 	d.up = newAdjacency(len(parsed.Nodes), parsed.Edges, func(e dot.Edge) (int32, int32) { return e.To, e.From })
-	return d, nil
+	return d
 }
 
 // hasType says whether a managed resource of that type stands in the graph, with or without instances.

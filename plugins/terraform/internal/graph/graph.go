@@ -1,10 +1,10 @@
 // Package graph makes the answer to a graph request: which resources a template has, which agents hang on them, what
 // hangs on those agents, and what a template asks of its user, all from what the engine says of a plan or a state.
 //
-//	answer := graph.Complete(pb.GraphSource_SOURCE_PLAN, planJSON, dotText, graph.Options{Warn: guest.Warn})
+//	answer, err := graph.FromPlan(planJSON, dependencies, graph.Options{Warn: guest.Warn})
 //
-// It reads `show -json` (package show) and `graph -type=plan` (package dot) and nothing else: no files, no clock, and apart
-// from the ids of Options nothing random. Equal input gives equal answers.
+// It reads `show -json` (package show) and a dependency graph (package dot reads `graph -type=plan`) and nothing else: no files, no clock, and
+// apart from the ids of Options nothing random. Equal input gives equal answers.
 //
 // There is a file for each kind of thing. Each resource, agent, app and so on is in the answer by its address, and what
 // hangs on what is decided in two ways: by the shortest way through the dependency graph (nearest.go), for agents and
@@ -13,9 +13,9 @@ package graph
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -26,25 +26,9 @@ type Options struct {
 	Warn  func(text string) // is told what the template's author should know; nil drops it
 }
 
-// Complete is the answer for either source: FromPlan or FromState, with the error as the answer's.
-func Complete(source pb.GraphSource, shown, dotText []byte, o Options) *pb.GraphComplete {
-	var answer *pb.GraphComplete
-	err := fmt.Errorf("unknown graph source: %q", source.String())
-	switch source {
-	case pb.GraphSource_SOURCE_PLAN:
-		answer, err = FromPlan(shown, dotText, o)
-	case pb.GraphSource_SOURCE_STATE:
-		answer, err = FromState(shown, dotText, o)
-	}
-	if err != nil {
-		return &pb.GraphComplete{Error: err.Error()}
-	}
-	return answer
-}
-
 // FromPlan makes the answer from `show -json PLANFILE` and the dependency graph: the data resources that were read
 // before the plan, then everything that is planned.
-func FromPlan(planJSON, dotText []byte, o Options) (*pb.GraphComplete, error) {
+func FromPlan(planJSON []byte, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
 	plan, err := show.ReadPlan(planJSON)
 	if err != nil {
 		return nil, err
@@ -56,11 +40,11 @@ func FromPlan(planJSON, dotText []byte, o Options) (*pb.GraphComplete, error) {
 		}
 	})
 	plan.Planned.Walk(func(r *show.Resource) { found = append(found, r) })
-	return extract(found, dotText, o)
+	return extract(found, dependencies, o)
 }
 
 // FromState makes the answer from `show -json` and the dependency graph. A state without values gives an empty one.
-func FromState(stateJSON, dotText []byte, o Options) (*pb.GraphComplete, error) {
+func FromState(stateJSON []byte, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
 	state, err := show.ReadState(stateJSON)
 	if err != nil {
 		return nil, err
@@ -70,7 +54,7 @@ func FromState(stateJSON, dotText []byte, o Options) (*pb.GraphComplete, error) 
 	}
 	var found []*show.Resource
 	state.Root.Walk(func(r *show.Resource) { found = append(found, r) })
-	return extract(found, dotText, o)
+	return extract(found, dependencies, o)
 }
 
 // extraction is one run: what the engine said, sorted by what it is.
@@ -83,18 +67,14 @@ type extraction struct {
 	holders []string // what agents and metadata may hang on: addresses without keys, sorted, each one once
 }
 
-func extract(found []*show.Resource, dotText []byte, o Options) (*pb.GraphComplete, error) {
+func extract(found []*show.Resource, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
 	if o.NewID == nil {
 		o.NewID = newUUID
 	}
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
-	dependencies, err := readDependencies(dotText)
-	if err != nil {
-		return nil, err
-	}
-	x := &extraction{Options: o, graph: dependencies}
+	x := &extraction{Options: o, graph: newDependencies(dependencies)}
 	x.sort(found)
 	return x.answer()
 }
@@ -121,7 +101,7 @@ func (x *extraction) sort(found []*show.Resource) {
 	for _, r := range x.managed {
 		x.byType[r.Type] = append(x.byType[r.Type], r)
 		if isHolder(r.Type) {
-			x.holders = append(x.holders, withoutKeys(r.Address))
+			x.holders = append(x.holders, WithoutKeys(r.Address))
 		}
 	}
 	slices.Sort(x.holders)

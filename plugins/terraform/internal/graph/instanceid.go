@@ -37,7 +37,7 @@ func (x *extraction) instanceIDs() (*instanceIDs, error) {
 	}
 	for resourceType, attribute := range holderInstanceIDs {
 		for _, r := range x.byType[resourceType] {
-			keyless := withoutKeys(r.Address)
+			keyless := WithoutKeys(r.Address)
 			if ids.ofHolder[keyless] == "" {
 				ids.ofHolder[keyless] = values.Parse(r.Address, r.Values).String(attribute)
 			}

@@ -22,7 +22,7 @@ func (x *extraction) metadata() (map[string]*metadata, error) {
 	about := make(map[string]*metadata)
 	below := walk(x.graph, x.holders, x.graph.up)
 	for _, r := range x.byType["coder_metadata"] {
-		target, ok := below.of(withoutKeys(r.Address))
+		target, ok := below.of(WithoutKeys(r.Address))
 		if !ok {
 			continue
 		}

@@ -67,9 +67,9 @@ func checkPlaces(t *testing.T, tp *template, answer *pb.GraphComplete) {
 		for _, a := range r.GetAgents() {
 			got = append(got, a.GetName())
 		}
-		slices.Sort(want[withoutKeys(listed[i])])
-		if !slices.Equal(got, want[withoutKeys(listed[i])]) {
-			t.Errorf("%s holds the agents %v, want %v", listed[i], got, want[withoutKeys(listed[i])])
+		slices.Sort(want[WithoutKeys(listed[i])])
+		if !slices.Equal(got, want[WithoutKeys(listed[i])]) {
+			t.Errorf("%s holds the agents %v, want %v", listed[i], got, want[WithoutKeys(listed[i])])
 		}
 	}
 }
@@ -81,7 +81,7 @@ func randomTemplate(seed uint64) *template {
 	var names []string
 	add := func(list *[]instance, address string) {
 		*list = append(*list, instance{address, randomAttributes(r)})
-		if name := withoutKeys(address); !slices.Contains(names, name) {
+		if name := WithoutKeys(address); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

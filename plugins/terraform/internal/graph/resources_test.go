@@ -196,7 +196,7 @@ func TestDuplicateMetadata(t *testing.T) {
 	twice := func(first, second, target string) *template {
 		return &template{
 			planned: []instance{{target, nil}, {first, nil}, {second, nil}},
-			edges:   []string{withoutKeys(first) + " -> " + withoutKeys(target), withoutKeys(second) + " -> " + withoutKeys(target)},
+			edges:   []string{WithoutKeys(first) + " -> " + WithoutKeys(target), WithoutKeys(second) + " -> " + WithoutKeys(target)},
 		}
 	}
 	twice("coder_metadata.a", "coder_metadata.b", "docker_volume.v").wantError(t, "duplicate metadata resource: docker_volume.v")

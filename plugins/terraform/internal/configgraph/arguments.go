@@ -1,0 +1,162 @@
+package configgraph
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// arguments are the references in a body, by the name of the attribute or the type of the blocks that they stand in. An override
+// replaces them by name.
+type arguments map[string]references
+
+func (a arguments) add(name string, r references) { a[name] = append(a[name], r...) }
+
+func (a arguments) all() references {
+	var all references
+	for _, r := range a {
+		all = append(all, r...)
+	}
+	return all.distinct()
+}
+
+// split takes what the schema names out of a body, and returns the references in all the rest. Which names the rest may have is the
+// business of a provider's schema, which is not known here: the engine has planned with it, so they are right.
+func split(body hcl.Body, schema *hcl.BodySchema) (*hcl.BodyContent, arguments, error) {
+	content, rest, diags := body.PartialContent(schema)
+	if diags.HasErrors() {
+		return nil, nil, diags
+	}
+	native, ok := body.(*hclsyntax.Body)
+	if !ok {
+		// In JSON, attributes and blocks look alike, and hold the same references as long as the names in there are just names:
+		// see checkJSON.
+		attributes, diags := rest.JustAttributes()
+		if diags.HasErrors() {
+			return nil, nil, diags
+		}
+		arguments := make(arguments, len(attributes))
+		for name, a := range attributes {
+			arguments.add(name, referencesOf(nil, a.Expr))
+		}
+		return content, arguments, nil
+	}
+	arguments := make(arguments)
+	if err := nativeArguments(native, nil, arguments.add); err != nil {
+		return nil, nil, err
+	}
+	for _, a := range schema.Attributes {
+		delete(arguments, a.Name)
+	}
+	for _, b := range schema.Blocks {
+		delete(arguments, b.Type)
+	}
+	return content, arguments, nil
+}
+
+// nativeArguments hands the references in each attribute and block to add. names are those of the iterators of the dynamic blocks around.
+func nativeArguments(body *hclsyntax.Body, names []string, add func(name string, r references)) error {
+	for name, a := range body.Attributes {
+		add(name, referencesOf(names, a.Expr))
+	}
+	for _, b := range body.Blocks {
+		name := b.Type
+		into := func(_ string, r references) { add(name, r) }
+		into("", nil)
+		if b.Type != "dynamic" {
+			if err := nativeArguments(b.Body, names, into); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(b.Labels) != 1 {
+			return errors.New("a dynamic block without a type")
+		}
+		name = b.Labels[0]
+		if err := dynamicArguments(b, names, into); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dynamicArguments(b *hclsyntax.Block, names []string, add func(name string, r references)) error {
+	iterator := b.Labels[0]
+	if a := b.Body.Attributes["iterator"]; a != nil {
+		t, diags := hcl.AbsTraversalForExpr(a.Expr)
+		if diags.HasErrors() {
+			return diags
+		}
+		iterator = t.RootName()
+	}
+	inside := append(names[:len(names):len(names)], iterator)
+	for name, a := range b.Body.Attributes {
+		switch name {
+		case "for_each":
+			add("", referencesOf(names, a.Expr))
+		case "labels":
+			add("", referencesOf(inside, a.Expr))
+		case "iterator":
+		default:
+			return fmt.Errorf("a dynamic block with %q", name)
+		}
+	}
+	for _, content := range b.Body.Blocks {
+		if content.Type != "content" {
+			return fmt.Errorf("a dynamic block with %q", content.Type)
+		}
+		if err := nativeArguments(content.Body, inside, add); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkJSON refuses what means one thing in a block and another in an attribute: names with templates in them, comments with templates
+// in them, and dynamic blocks.
+func checkJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	var open []bool // of each bracket, whether it is an object's
+	isName := false // whether a string would be a name
+	comments := 0   // the depth of the outermost comment, or 0
+	for {
+		t, err := d.Token()
+		if err != nil {
+			break // the end; what is no JSON, the parser has refused
+		}
+		switch t := t.(type) {
+		case json.Delim:
+			if t == '{' || t == '[' {
+				open = append(open, t == '{')
+			} else {
+				open = open[:len(open)-1]
+			}
+		case string:
+			template := strings.Contains(t, "${") || strings.Contains(t, "%{")
+			switch {
+			case isName && (template || t == "dynamic"):
+				return fmt.Errorf("JSON with the name %q", t)
+			case template && comments > 0:
+				return errors.New("JSON with a template in a comment")
+			case isName && t == "//" && comments == 0:
+				comments = len(open)
+				isName = false
+				continue
+			}
+		}
+		if comments == len(open) { // the comment's value has ended
+			comments = 0
+		}
+		named := isName
+		isName = len(open) > 0 && open[len(open)-1] && !named
+		if _, opened := t.(json.Delim); opened {
+			isName = len(open) > 0 && open[len(open)-1]
+		}
+	}
+	return nil
+}
