@@ -84,6 +84,27 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// What the page for those on call calls metrics, the daemon calls so. What alerts there are, it has a part for.
+func TestOnCall(t *testing.T) {
+	page, source := read(t, "on-call.md"), read(t, "../../host/internal/telemetry/metrics.go")+read(t, "../../host/internal/telemetry/telemetry.go")
+	for _, name := range regexp.MustCompile("`(provisor_[a-z_]+)`").FindAllStringSubmatch(page, -1) {
+		if !strings.Contains(source, `"`+name[1]+`"`) {
+			t.Errorf("it speaks of the metric %s, which there is not", name[1])
+		}
+	}
+	rules, err := filepath.Glob("*.y*ml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range rules {
+		for _, alert := range regexp.MustCompile(`(?m)^\s*- alert: (\w+)`).FindAllStringSubmatch(read(t, file), -1) {
+			if !strings.Contains(page, "`"+alert[1]+"`") {
+				t.Errorf("it does not say what to do about %s, of %s", alert[1], file)
+			}
+		}
+	}
+}
+
 // step is an instruction of a Dockerfile.
 type step struct{ name, rest string }
 

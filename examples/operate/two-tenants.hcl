@@ -28,6 +28,11 @@ tenant "team-b" {
   }
 }
 
+# Metrics and health, for this machine alone.
+telemetry {
+  listen = "localhost:9464"
+}
+
 audit {
   file = "audit.log"
 }
