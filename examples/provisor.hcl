@@ -159,6 +159,18 @@ telemetry {
   # Metrics for Prometheus (/metrics), and whether the daemon lives (/healthz) and takes sessions (/readyz), over plain HTTP. Nobody is asked who
   # they are, so it is for this machine alone; insecure = true lets an address be one that others reach.
   listen = "localhost:9464"
+
+  # Traces go to a collector that takes OTLP over gRPC. A stream whose metadata has a traceparent is a part of that trace, and the engine gets
+  # TRACEPARENT, so that what runs in it can be another. Without this block none are sent.
+  traces {
+    endpoint = "collector.example.com:4317"
+    # The certificates that sign the collector's (default: the system's); or insecure = true without TLS.
+    ca = "tls/collector-ca.pem"
+    # A header in each line, as "authorization: Bearer TOKEN". They are sent along, and appear nowhere else.
+    headers_file = "collector.headers"
+    # The share of sessions that are traced where the client does not say. Default: 1.
+    sample_ratio = 0.1
+  }
 }
 
 # The daemon's log, on its standard error.

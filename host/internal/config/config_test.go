@@ -51,6 +51,7 @@ func (f fakeFiles) tokens(path string, owner tenant.Tenant) ([]access.Credential
 	}
 	return []access.Credential{{Tenant: owner, Token: &h}}, f.isFile(path)
 }
+func (fakeFiles) headers(string) error { return nil }
 func (fakeFiles) checkTLS(cert, key, clientCA string) error {
 	if strings.Contains(key, "wrong") {
 		return errors.New("the key does not fit")
@@ -190,6 +191,12 @@ audit {
 telemetry {
   listen   = "0.0.0.0:9464"
   insecure = true
+  traces {
+    endpoint     = "collector:4317"
+    ca           = "tls/ca.pem"
+    headers_file = "headers"
+    sample_ratio = 0.25
+  }
 }
 `
 	got, problems := parse([]byte(source), "/etc/provisor/provisor.hcl", fakeFiles{})
@@ -241,9 +248,11 @@ telemetry {
 			},
 		},
 		AuditFile: "/var/log/audit",
-		Telemetry: Telemetry{Listen: "0.0.0.0:9464", Insecure: true},
-		Limits:    Limits{Limits: &guestpb.Limits{Files: 1000, LogBytes: 1_000_000}, GracePeriod: 5 * time.Second},
-		Log:       Log{Level: slog.LevelDebug, Format: "json"},
+		Telemetry: Telemetry{Listen: "0.0.0.0:9464", Insecure: true, Traces: Traces{
+			Endpoint: "collector:4317", CA: "/etc/provisor/tls/ca.pem", HeadersFile: "/etc/provisor/headers", SampleRatio: 0.25,
+		}},
+		Limits: Limits{Limits: &guestpb.Limits{Files: 1000, LogBytes: 1_000_000}, GracePeriod: 5 * time.Second},
+		Log:    Log{Level: slog.LevelDebug, Format: "json"},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform(), cmp.Comparer(func(a, b tenant.Tenant) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -291,6 +300,9 @@ func TestProblems(t *testing.T) {
 		"no metrics' address": {"telemetry {\n  listen = \"nowhere\"\n}\n", []string{`2:12: address "nowhere": want unix:PATH or HOST:PORT`}},
 		"insecure for none":   {"telemetry {\n  insecure = true\n}\n", []string{`2:14: insecure is for a listen address, and there is none`}},
 		"insecure for itself": {"telemetry {\n  listen = \"localhost:1\"\n  insecure = true\n}\n", []string{`3:14: only this machine reaches localhost:1`}},
+		"no collector":        {"telemetry {\n  traces {\n    endpoint = \"http://x\"\n  }\n}\n", []string{`3:16: endpoint is "http://x": want the HOST:PORT of a collector`}},
+		"too many traces":     {"telemetry {\n  traces {\n    endpoint = \"x:1\"\n    sample_ratio = 2\n  }\n}\n", []string{`4:20: sample_ratio is 2: want a share from 0 to 1`}},
+		"TLS without":         {"telemetry {\n  traces {\n    endpoint = \"x:1\"\n    insecure = true\n    ca = \"y\"\n  }\n}\n", []string{`5:10: ca is for TLS`}},
 		"a log level":         {"log {\n  level = \"loud\"\n}\n", []string{`2:11: level is "loud": want one of info, debug, warn, error`}},
 		"a label":             {"tenant {\n}\n", []string{`1:8: All tenant blocks must have 1 labels (name)`}},
 		"a tenant's name":     {"tenant \"A b\" {\n}\n", []string{`1:1: tenant name "A b": want lower-case letters`}},

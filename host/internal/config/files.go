@@ -20,6 +20,8 @@ type files interface {
 	// identify says which plugin a .wasm file is, and its SHA-256 in hexadecimal.
 	identify(path string) (ref plugin.Ref, digest string, err error)
 	tokens(path string, owner tenant.Tenant) ([]access.Credential, error)
+	// headers says what is wrong with a file of headers.
+	headers(path string) error
 	// checkTLS says whether the key belongs to the certificate, and the client CA, if there is one, is one.
 	checkTLS(cert, key, clientCA string) error
 }
@@ -67,6 +69,11 @@ func (d disk) tokens(path string, owner tenant.Tenant) ([]access.Credential, err
 		return nil, fmt.Errorf("read the tokens: %w", err)
 	}
 	return access.ReadTokens(path, owner)
+}
+
+func (disk) headers(path string) error {
+	_, err := ReadHeaders(path)
+	return err
 }
 
 func (d disk) checkTLS(cert, key, clientCA string) error {

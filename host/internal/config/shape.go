@@ -126,8 +126,17 @@ type auditShape struct {
 }
 
 type telemetryShape struct {
-	Listen   *string   `hcl:"listen"`
-	Insecure *bool     `hcl:"insecure"`
-	Body     hcl.Body  `hcl:",body"`
-	At       hcl.Range `hcl:",def_range"`
+	Listen   *string      `hcl:"listen"`
+	Insecure *bool        `hcl:"insecure"`
+	Traces   *tracesShape `hcl:"traces,block"`
+	Body     hcl.Body     `hcl:",body"`
+}
+
+type tracesShape struct {
+	Endpoint    string   `hcl:"endpoint"`
+	Insecure    *bool    `hcl:"insecure"`
+	CA          *string  `hcl:"ca"`
+	HeadersFile *string  `hcl:"headers_file"`
+	SampleRatio *float64 `hcl:"sample_ratio"`
+	Body        hcl.Body `hcl:",body"`
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/host/internal/server"
 	"github.com/provisor/provisor/host/internal/telemetry"
+	"github.com/provisor/provisor/host/internal/telemetry/traces"
 )
 
 // Options are what a configuration leaves open.
@@ -39,6 +40,8 @@ type Daemon struct {
 	server  *server.Server
 	// telemetry is nil where there is none.
 	telemetry *telemetry.Telemetry
+	// traces is nil where none are sent.
+	traces *traces.Traces
 
 	// mu is held while the configuration changes.
 	mu     sync.Mutex
@@ -62,6 +65,9 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Daemon, err erro
 			return nil, err
 		}
 	}
+	if err := d.startTraces(ctx, c.Telemetry.Traces); err != nil {
+		return nil, err
+	}
 	listening, err := d.serverOptions(c)
 	if err != nil {
 		return nil, err
@@ -82,6 +88,21 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Daemon, err erro
 		d.telemetry.Watch(telemetry.Of(d.runtime, d.server))
 	}
 	return d, nil
+}
+
+// startTraces begins to send traces, if they are wanted.
+func (d *Daemon) startTraces(ctx context.Context, c config.Traces) error {
+	if c.Endpoint == "" {
+		return nil
+	}
+	headers, err := config.ReadHeaders(c.HeadersFile)
+	if err != nil {
+		return err
+	}
+	d.traces, err = traces.Start(ctx, traces.Options{
+		Endpoint: c.Endpoint, Insecure: c.Insecure, CA: c.CA, Headers: headers, Ratio: c.SampleRatio, Version: d.options.Version, Log: d.log,
+	})
+	return err
 }
 
 func newLog(w io.Writer, format string, level slog.Leveler) *slog.Logger {
@@ -130,6 +151,9 @@ func (d *Daemon) Close() error {
 	}
 	if d.runtime != nil {
 		errs = append(errs, d.runtime.Close())
+	}
+	if d.traces != nil {
+		errs = append(errs, d.traces.Close())
 	}
 	if d.telemetry != nil {
 		errs = append(errs, d.telemetry.Close())
@@ -224,6 +248,9 @@ func (d *Daemon) runtimeOptions(c *config.Config) host.Options {
 	o.Log = d.log
 	if d.telemetry != nil {
 		o.Observer = observe.All(o.Observer, d.telemetry.Observer())
+	}
+	if d.traces != nil {
+		o.Observer = observe.All(o.Observer, d.traces)
 	}
 	if c.AuditFile != "" {
 		o.Audit = d.audit.logger()

@@ -67,10 +67,13 @@ func start(t *testing.T, source string) *running {
 	}
 	// The plugin may run an engine, and these sessions don't.
 	engine := filepath.Join(dir, "terraform")
-	if err := os.WriteFile(engine, []byte("#!/bin/sh\necho Terraform v1.1.1\n"), 0o700); err != nil {
+	if err := os.WriteFile(engine, []byte("#!/bin/sh\necho Terraform v1.1.1\n[ \"$1\" = version ] || echo TRACEPARENT=$TRACEPARENT\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	r := &running{dir: dir, log: &syncBuffer{}, open: sessions.NewTable()}
+	if err := os.WriteFile(filepath.Join(dir, "headers"), []byte("authorization: Bearer for-the-collector\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	r.write(t, source)
 	c, err := config.Load(r.file())
 	if err != nil {
