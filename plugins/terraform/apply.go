@@ -25,11 +25,14 @@ func (provisioner) Apply(ctx context.Context, req *pb.ApplyRequest) *pb.ApplyCom
 	}
 	complete := new(pb.ApplyComplete)
 	if err == nil {
-		var dumped []byte
-		dumped, err = apply(ctx, req.GetMetadata(), recorder)
+		var said news
+		said, err = apply(ctx, req.GetMetadata(), recorder)
 		state, stateErr := stateDir().Latest()
-		if dumped != nil {
-			state, stateErr = dumped, nil
+		switch {
+		case said.state != nil:
+			state, stateErr = said.state, nil
+		case err == nil && stateErr == nil && state == nil && said.changed:
+			stateErr = errNoState
 		}
 		complete.State = state
 		// The engine's error is the last, so that the text ends in how it exited.
@@ -54,26 +57,38 @@ func prepareState(state []byte) (exists bool, err error) {
 	return exists, dir.Remove(statefile.Errored)
 }
 
-// apply has the engine apply its plan. dumped is the state that the engine could write to no file, but said; nil = it wrote it.
-func apply(ctx context.Context, m *pb.Metadata, recorder *timings.Recorder) (dumped []byte, err error) {
+// errNoState is said of an engine that was interrupted just when it was ending: OpenTofu may cut its state file then, and exit with 0.
+var errNoState = errors.New("the engine ended well and has left an empty state, though it had changed resources")
+
+// news is what an engine's output says of its state.
+type news struct {
+	// state is what the engine could write to no file; nil = it wrote it.
+	state []byte
+	// changed is whether it has changed a resource.
+	changed bool
+}
+
+// apply has the engine apply its plan.
+func apply(ctx context.Context, m *pb.Metadata, recorder *timings.Recorder) (said news, err error) {
 	e, err := currentEngine()
 	if err != nil {
-		return nil, err
+		return said, err
 	}
 	env, err := environ.Apply(m, wantsEngineLog())
 	if err != nil {
-		return nil, err
+		return said, err
 	}
 	// From here on the state is what an apply made of it.
 	if err := os.Remove(plannedState()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return said, err
 	}
 	observe := func(e *enginelog.Event, arrived time.Time) {
 		if e.State != nil {
-			dumped = e.State
+			said.state = e.State
 		}
+		said.changed = said.changed || e.Type == "apply_complete"
 		recorder.Observe(e, arrived)
 	}
 	err = e.stream(ctx, observe, env, "apply", "-no-color", "-auto-approve", "-input=false", "-json", planFile)
-	return dumped, err
+	return said, err
 }

@@ -92,12 +92,20 @@ func TestApplyFails(t *testing.T) {
 			}
 			return 0
 		}, "", "terraform apply: read state: terraform.tfstate is a symbolic link and not a regular file, so it is not read"},
+		{"not, but has emptied its state", func(_ *testing.T, s *guesttest.Session) int {
+			s.WriteFile("terraform.tfstate", "")
+			return -2
+		}, "", "terraform apply: the engine ended well and has left an empty state, though it had changed resources"},
 		{"without a state", func(*testing.T, *guesttest.Session) int { return 1 }, "", "terraform apply: exit status 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, f := planned(t)
 			f.commands["apply"] = func(run *guesttest.Run) int {
 				status := c.apply(t, s)
+				if status == -2 {
+					fmt.Fprintln(run.Stdout, `{"@level":"info","@message":"a: Creation complete","hook":{"resource":{"addr":"a"},"action":"create"},"type":"apply_complete"}`)
+					return 0
+				}
 				if status < 0 {
 					fmt.Fprintf(run.Stdout, `{"@level":"info","@message":"Emergency state dump","@module":"terraform.ui","state":%s,"type":"log"}`+"\n", c.state)
 					return 1
