@@ -21,13 +21,17 @@ var memoryLimit = sync.OnceValue(func() uint64 {
 	return info.GetLimits().GetMemoryBytes()
 })
 
+// collectAt is how much a heap grows, in percent of what is in use, before garbage is collected: an instance computes little and is gone soon.
+const collectAt = 200
+
 // limitMemory tells the garbage collector of the host's limit. Without it the heap may double before the first
-// collection that would have kept it below.
-func limitMemory() {
+// collection that would have kept it below. Only then may it take its time.
+var limitMemory = sync.OnceFunc(func() {
 	if limit := memoryLimit(); limit > 0 {
 		debug.SetMemoryLimit(int64(limit - limit/8))
+		debug.SetGCPercent(collectAt)
 	}
-}
+})
 
 // memoryFits reports whether size bytes more stay below the host's limit. Small buffers are not worth the question.
 func memoryFits(size uint32) bool {
