@@ -145,7 +145,7 @@ func TestDerivedGraphGain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer r.Close()
+		t.Cleanup(func() { r.Close() })
 		runtimes = append(runtimes, r)
 	}
 	template := initRequest(t, "testdata/templates/apps")

@@ -216,7 +216,8 @@ func newRecorder(t *testing.T, env ...string) *recorder {
 		t.Fatal(err)
 	}
 	r.runtime, err = host.New(t.Context(), host.Options{
-		Plugin: "../..", Engine: engine, DataDir: r.dataDir, CacheDir: cache, EngineEnv: env, Concurrency: 16,
+		Plugin: "../..", PluginSettings: map[string]string{"terraform_graph": "engine"}, // so that there is a run to take notes of
+		Engine: engine, DataDir: r.dataDir, CacheDir: cache, EngineEnv: env, Concurrency: 16,
 		Jail: host.JailOptions{Disable: []host.JailLayer{"root", "landlock"}}, // the engine takes its notes outside of the session
 	})
 	if err != nil {
