@@ -135,6 +135,9 @@ tenant "team-a" {
   # How many of its new sessions may wait for their turn, and how many of its sessions may be open. More are refused.
   queue    = 100
   sessions = 1000
+  # How much its sessions, its caches and the states that are kept for it may hold in all: beyond it new sessions are refused, and those that are open
+  # go on within their own disk_bytes. The caches take at most half of it. Default: what the disk has.
+  disk = "50GiB"
 
   # Limits in the place of those for all.
   limits {

@@ -119,6 +119,8 @@ type Runtime struct {
 	mu    sync.Mutex
 	// open is how many sessions each tenant has.
 	open map[tenant.Tenant]int
+	// disks has a *diskUse for each tenant whose disk is bounded.
+	disks sync.Map
 	// killed ends when Kill is called.
 	killed context.Context
 	kill   context.CancelFunc

@@ -16,14 +16,15 @@ import (
 // DefaultProviderCache bounds the providers that are kept for a tenant, in bytes.
 const DefaultProviderCache = 10 << 30
 
-// openProviders opens the cache of providers that the tenant's sessions have downloaded, below its directory; nil = there is none.
-func (o Options) openProviders(t Tenant, dir string) (*providercache.Cache, error) {
+// openProviders opens the cache of providers that the tenant's sessions have downloaded, below its directory; nil = there is none. disk is what the
+// tenant may have in all; 0 = any number of bytes.
+func (o Options) openProviders(t Tenant, dir string, disk int64) (*providercache.Cache, error) {
 	size := orDefault(o.ProviderCache, DefaultProviderCache)
 	if size == 0 {
 		return nil, nil
 	}
 	return providercache.Open(providercache.Options{
-		Dir: filepath.Join(dir, "providers"), MaxBytes: size, Log: o.Log.With("tenant", t.Name()),
+		Dir: filepath.Join(dir, "providers"), MaxBytes: cacheBytes(size, disk), Log: o.Log.With("tenant", t.Name()),
 	})
 }
 

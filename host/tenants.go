@@ -36,6 +36,9 @@ type TenantOptions struct {
 	Queue int
 	// Sessions is how many of its sessions may be open. 0 = DefaultSessions.
 	Sessions int
+	// Disk is how many bytes its sessions, its caches and the states that are kept for it may hold in all for a new session to open; the caches have
+	// at most half of it. 0 = any number.
+	Disk int64
 }
 
 // What a tenant among others may have unless its options say otherwise.
@@ -48,6 +51,7 @@ const (
 const (
 	settingQueue    = "queue"
 	settingSessions = "sessions"
+	settingDisk     = "disk"
 )
 
 // profile is what sessions of a tenant are made from.
@@ -61,7 +65,9 @@ type profile struct {
 	gracePeriod time.Duration
 	// sessions is how many may be open; 0 = any number.
 	sessions int
-	engine   *engineSlot
+	// disk is how many bytes its directories may hold; 0 = any number.
+	disk   int64
+	engine *engineSlot
 	// env is what the engine gets for the tenant, as NAME=VALUE.
 	env   []string
 	files *filecache.Cache
@@ -72,7 +78,7 @@ type profile struct {
 // newProfile puts together what the options say of all and of the tenant.
 func (s *setup) newProfile(t tenant.Tenant, o TenantOptions) (*profile, error) {
 	p := &profile{
-		tenant: t, options: s.options, sessions: o.Sessions,
+		tenant: t, options: s.options, sessions: o.Sessions, disk: o.Disk,
 		limits: s.options.limits(), own: o.Limits, exitTimeout: s.options.ExitTimeout, gracePeriod: s.options.GracePeriod,
 	}
 	if p.sessions == 0 && s.options.Tenants != nil {
@@ -98,11 +104,11 @@ func (s *setup) newProfile(t tenant.Tenant, o TenantOptions) (*profile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tenant %s: %w", t, err)
 	}
-	if p.providers, err = s.options.openProviders(t, dir); err != nil {
+	if p.providers, err = s.options.openProviders(t, dir, o.Disk); err != nil {
 		return nil, err
 	}
 	p.files, err = filecache.Open(filecache.Options{
-		Dir: filepath.Join(dir, "files"), LinkTargets: engine.Mirrors(p.engine.options), Log: s.options.Log,
+		Dir: filepath.Join(dir, "files"), LinkTargets: engine.Mirrors(p.engine.options), MaxBytes: cacheBytes(filecache.DefaultMaxBytes, o.Disk), Log: s.options.Log,
 	})
 	return p, err
 }
@@ -143,6 +149,9 @@ func (o Options) share(t string) queue.Share {
 // enter counts a session of the tenant in, or says why it may not open.
 func (r *Runtime) enter(p *profile) (leave func(), err error) {
 	t, limit := p.tenant, p.sessions
+	if err := r.room(p); err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if limit > 0 && r.open[t] >= limit {

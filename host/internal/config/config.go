@@ -121,7 +121,9 @@ type Tenant struct {
 	Weight, Concurrency int
 	// Queue is how many of its new sessions may wait for their turn, Sessions how many may be open.
 	Queue, Sessions int
-	Limits          Limits
+	// Disk is how many bytes its directories may hold in all for a new session to open.
+	Disk   int64
+	Limits Limits
 }
 
 // Limits bound a session or request. Zero fields mean those of the configuration around them.

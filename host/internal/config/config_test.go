@@ -164,6 +164,7 @@ tenant "team-a" {
   concurrency = 2
   queue       = 10
   sessions    = 20
+  disk        = "50GiB"
   limits {
     disk_bytes      = "1GiB"
     memory_bytes    = "64MiB"
@@ -239,7 +240,7 @@ telemetry {
 		Tenants: []Tenant{
 			{Tenant: local, Limits: Limits{Limits: &guestpb.Limits{}}},
 			{
-				Tenant: a, Engine: "tofu", Plugin: plugin.Ref{Name: "mine", Version: "1.1.0"}, Env: []string{"AWS_REGION=eu-central-1"}, Weight: 3, Concurrency: 2, Queue: 10, Sessions: 20,
+				Tenant: a, Engine: "tofu", Plugin: plugin.Ref{Name: "mine", Version: "1.1.0"}, Env: []string{"AWS_REGION=eu-central-1"}, Weight: 3, Concurrency: 2, Queue: 10, Sessions: 20, Disk: 50 << 30,
 				Credentials: []access.Credential{
 					{Tenant: a, Token: hash(t, secretHash)}, {Tenant: a, Certificate: hash(t, pinHash)},
 					{Tenant: a, Subject: "CN=team-a,O=Example"}, {Tenant: a, Token: &file},
@@ -290,6 +291,7 @@ func TestProblems(t *testing.T) {
 		"a number":            {"concurrency = \"many\"\n", []string{`1:16: Unsuitable value: a number is required`}},
 		"too small a number":  {"concurrency = 0\nmax_streams = -1\n", []string{`1:15: concurrency is 0: want a number from 1 on`, `2:15: max_streams is -1`}},
 		"a fraction":          {"concurrency = 1.5\n", []string{`1:15: Unsuitable value`}},
+		"a tenant's disk":     {"tenant \"a\" {\n  disk = \"none\"\n}\n", []string{`2:10: disk is "none": want a number of bytes`}},
 		"a duration":          {"drain_timeout = 5\nkeepalive = \"-1s\"\n", []string{`1:17: drain_timeout is "5": want a duration such as "90s" or "5m"`, `2:13: keepalive is "-1s"`}},
 		"a size":              {"max_message = \"big\"\nmin_free = \"-1\"\n", []string{`1:15: max_message is "big": want a number of bytes`, `2:12: min_free`}},
 		"a limit":             {"limits {\n  disk_bytes = 0\n  request_timeout = \"x\"\n  files = [1]\n}\n", []string{`2:16: disk_bytes is "0"`, `3:21: request_timeout is "x"`, `4:11: files: want a number`}},

@@ -95,6 +95,7 @@ type tenantShape struct {
 	Concurrency         *int               `hcl:"concurrency"`
 	Queue               *int               `hcl:"queue"`
 	Sessions            *int               `hcl:"sessions"`
+	Disk                *string            `hcl:"disk"`
 	Limits              *limitsShape       `hcl:"limits,block"`
 	Body                hcl.Body           `hcl:",body"`
 	At                  hcl.Range          `hcl:",def_range"`

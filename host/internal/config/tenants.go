@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -41,6 +42,7 @@ func (r *reader) tenant(t tenant.Tenant, s tenantShape) Tenant {
 		Concurrency: r.count(s.Body, "concurrency", s.Concurrency),
 		Queue:       r.count(s.Body, "queue", s.Queue),
 		Sessions:    r.count(s.Body, "sessions", s.Sessions),
+		Disk:        r.size(s.Body, "disk", s.Disk, 1, math.MaxInt64),
 		Limits:      r.limits(s.Limits, notTenants),
 	}
 	if s.Engine != nil && !r.hasEngine(c.Engine) {

@@ -288,7 +288,7 @@ func RuntimeOptions(o host.Options, c *config.Config) host.Options {
 	for _, t := range c.Tenants {
 		o.Tenants[t.Tenant] = host.TenantOptions{
 			Engine: t.Engine, Plugin: t.Plugin, Env: t.Env, Limits: t.Limits.Limits, ExitTimeout: t.Limits.ExitTimeout, GracePeriod: t.Limits.GracePeriod,
-			Weight: t.Weight, Concurrency: t.Concurrency, Queue: t.Queue, Sessions: t.Sessions,
+			Weight: t.Weight, Concurrency: t.Concurrency, Queue: t.Queue, Sessions: t.Sessions, Disk: t.Disk,
 		}
 	}
 	return o

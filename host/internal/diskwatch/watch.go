@@ -8,6 +8,7 @@
 package diskwatch
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -37,6 +38,16 @@ type Usage struct {
 	Bytes int64
 	// Files are files, directories and links.
 	Files int64
+}
+
+// Measure is what there is in directories, which may be missing. What could not be looked at is left out, and in the error.
+func Measure(dirs ...string) (Usage, error) {
+	l := newLook(Limits{})
+	var errs []error
+	for _, dir := range dirs {
+		errs = append(errs, l.tree(dir))
+	}
+	return l.Usage, errors.Join(errs...)
 }
 
 // LimitError says which limit was passed.

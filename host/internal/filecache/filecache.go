@@ -29,13 +29,16 @@ import (
 	"github.com/provisor/provisor/abi"
 )
 
+// DefaultMaxBytes is how large a cache may be.
+const DefaultMaxBytes = 10 << 30
+
 // Options of a cache.
 type Options struct {
 	// Dir is the cache's directory; it is made (0700) where it is missing.
 	Dir string
 	// LinkTargets are the directories that kept symlinks may point into: the operator's own, which no session writes.
 	LinkTargets []string
-	// MaxBytes bounds all entries together: the least recently used ones go. 0 = 10 GiB.
+	// MaxBytes bounds all entries together: the least recently used ones go. 0 = DefaultMaxBytes.
 	MaxBytes int64
 	// MaxEntryBytes and MaxEntryFiles bound one entry; directories and links count as files. 0 = 4 GiB, 100 000.
 	MaxEntryBytes int64
@@ -83,7 +86,7 @@ func Open(o Options) (*Cache, error) {
 
 func (o *Options) fill() {
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 10 << 30
+		o.MaxBytes = DefaultMaxBytes
 	}
 	if o.MaxEntryBytes == 0 {
 		o.MaxEntryBytes = 4 << 30
