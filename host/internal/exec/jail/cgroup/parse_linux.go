@@ -16,7 +16,8 @@ import (
 const (
 	memory = "memory"
 	pids   = "pids"
-	cpu    = "cpu"
+	// cpu gives each group its part. Version 1 would let it compete with all processes of the machine, one by one.
+	cpu = "cpu"
 )
 
 // hierarchy is a tree of groups.
@@ -49,7 +50,7 @@ func hierarchies(mounts, own io.Reader) ([]*hierarchy, error) {
 			h.version, controllers = 1, strings.Split(m.VFSOptions, ",")
 		}
 		of := ""
-		for _, c := range []string{memory, pids, cpu} {
+		for _, c := range []string{memory, pids} {
 			if slices.Contains(controllers, c) {
 				h.controllers, of = append(h.controllers, c), c
 			}

@@ -28,7 +28,7 @@ const (
 func TestHierarchies(t *testing.T) {
 	for _, tt := range []struct{ name, mounts, own, want string }{
 		{"version 1, and 2 without controllers", hybrid, hybridOwn,
-			"1 /sys/fs/cgroup/cpu,cpuacct [cpu]; 1 /sys/fs/cgroup/memory/daemons/a:b [memory]; 1 /sys/fs/cgroup/pids [pids]; 2 /sys/fs/cgroup/unified []"},
+			"1 /sys/fs/cgroup/memory/daemons/a:b [memory]; 1 /sys/fs/cgroup/pids [pids]; 2 /sys/fs/cgroup/unified []"},
 		{"version 2", unified, unifiedOwn, "2 /sys/fs/cgroup/system.slice/provisor.service []"},
 		{"a part of a hierarchy", container, containerOwn, "1 /sys/fs/cgroup/my memory/daemon [memory]"},
 		{"outside of that part", container, "4:memory:/docker/1foo\n", ""},
