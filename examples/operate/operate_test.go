@@ -51,7 +51,10 @@ func TestUnit(t *testing.T) {
 			t.Logf("this systemd-analyze is too old for %s", args[0])
 			continue
 		}
-		if err != nil || args[0] == "verify" && len(out) > 0 {
+		said := slices.DeleteFunc(strings.Split(strings.TrimSpace(string(out)), "\n"), func(line string) bool {
+			return line == "" || strings.Contains(line, "DelegateSubgroup") // from systemd 254 on
+		})
+		if err != nil || args[0] == "verify" && len(said) > 0 {
 			t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
 		}
 	}
