@@ -44,14 +44,22 @@ type kindOfSite struct {
 	name         string
 	uid          int
 	noNamespaces bool
+	// uids are the ids of users for tenants; empty = their engines run as the daemon's user.
+	uids string
 }
+
+// brief says that only those attacks are made that all kinds of sites must withstand.
+func (k kindOfSite) brief() bool { return k.noNamespaces || k.uids != "" }
 
 // kindsOfSite are those that this user can have.
 func kindsOfSite() []kindOfSite {
 	if uid := os.Getuid(); uid != 0 {
-		return []kindOfSite{{"unprivileged", uid, false}, {"unprivileged, without namespaces", uid, true}}
+		return []kindOfSite{{name: "unprivileged", uid: uid}, {name: "unprivileged, without namespaces", uid: uid, noNamespaces: true}}
 	}
-	return []kindOfSite{{"root", 0, false}, {"unprivileged", nobody, false}, {"root, without namespaces", 0, true}, {"unprivileged, without namespaces", nobody, true}}
+	return []kindOfSite{
+		{name: "root"}, {name: "unprivileged", uid: nobody}, {name: "root, without namespaces", noNamespaces: true},
+		{name: "unprivileged, without namespaces", uid: nobody, noNamespaces: true}, {name: "root, with users for tenants", uids: "1234500-1234599"},
+	}
 }
 
 // site is a daemon in a process of its own, with the terraform plugin, Terraform, and two tenants: the templates of one are hostile.
@@ -213,6 +221,7 @@ drain_timeout = "10s"
 min_free      = "1MiB"
 ballast       = "1MiB"
 listen "unix:%[4]s" {}
+%[14]s
 engine "terraform" {
   path   = %[5]q
   mirror = %[6]q
@@ -237,7 +246,7 @@ audit {
   file = %[12]q
 }
 `, s.canary, s.data, s.cache, s.socket, w.engine, s.mirror, filepath.Join(s.mirror, "ca.pem"),
-			attackerTenant, hashOf(attackerToken), victimTenant, hashOf(victimToken), s.audit, processesOfAttackers),
+			attackerTenant, hashOf(attackerToken), victimTenant, hashOf(victimToken), s.audit, processesOfAttackers, s.jail()),
 	} {
 		makeDir(t, filepath.Dir(name), 0o755)
 		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
@@ -247,6 +256,14 @@ audit {
 	provider := filepath.Join(s.mirror, filepath.FromSlash(mirrored), "1.0.0", runtime.GOOS+"_"+runtime.GOARCH)
 	makeDir(t, provider, 0o755)
 	copyFile(t, filepath.Join(w.fixture, fixtureBinary), filepath.Join(provider, fixtureBinary))
+}
+
+// jail is the part of the configuration about that.
+func (s *site) jail() string {
+	if s.uids == "" {
+		return ""
+	}
+	return fmt.Sprintf("jail {\n  uids = %q\n}", s.uids)
 }
 
 // mirrored is the provider in the mirror.

@@ -53,8 +53,8 @@ const preamble = `# The attack corpus
 Made of the cases by ` + "`go generate ./host/internal/attack`" + `; a test fails where it is not up to date.
 
 Each attack runs against a real runtime behind a real server, and beside an honest session that must be answered as it is alone. Afterwards
-no directory, process, descriptor or goroutine of either is left. Those by templates run on Terraform, in a daemon that is a process of its own and has two tenants: as root and
-as a user without rights, with and without namespaces. What needs a layer of the jail that the machine lacks is skipped by name.
+no directory, process, descriptor or goroutine of either is left. Those by templates run on Terraform, in a daemon that is a process of its own and has two tenants: as root,
+as a user without rights, and with a user for each tenant; with and without namespaces. What needs a layer of the jail that the machine lacks is skipped by name.
 
 ` + "```sh" + `
 go test -race -v -run 'TestCorpus|TestTemplates' ./host/internal/attack   # says how many were tried and contained

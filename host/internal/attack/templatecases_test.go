@@ -304,7 +304,7 @@ func loseSupervisor(t *testing.T, s *site) {
 
 // stray is a script that leaves a process, and sees that it is there.
 func stray(script string) string {
-	return script + "\nfor i in $(seq 100); do grep -qs $MARK /proc/[0-9]*/cmdline && seen=yes && break; sleep 0.05; done; [ -n \"$seen\" ] || echo ATTACK $attack GOT nothing started"
+	return script + "\nfor i in $(seq 400); do grep -qs $MARK /proc/[0-9]*/cmdline && seen=yes && break; sleep 0.05; done; [ -n \"$seen\" ] || echo ATTACK $attack GOT nothing started"
 }
 
 // states has attacks put something into the places of the state's files while an apply is at work: the apply is answered, and what there is of
