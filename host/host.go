@@ -135,6 +135,9 @@ func DefaultCacheDir() (string, error) {
 	return filepath.Join(dir, "provisor"), nil
 }
 
+// CompiledDir is where a cache directory has what plugins are compiled to.
+func CompiledDir(cacheDir string) string { return filepath.Join(cacheDir, "compiled") }
+
 // DefaultDataDir is "provisor" in $XDG_STATE_HOME, or in ~/.local/state.
 func DefaultDataDir() (string, error) {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
@@ -165,7 +168,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
-		CacheDir: filepath.Join(o.CacheDir, "compiled"), NoSnapshots: o.NoSnapshots, Limits: sandboxLimits(o.limits()), Log: o.Log,
+		CacheDir: CompiledDir(o.CacheDir), NoSnapshots: o.NoSnapshots, Limits: sandboxLimits(o.limits()), Log: o.Log,
 	}); err != nil {
 		return nil, err
 	}

@@ -126,7 +126,7 @@ func newSuite(ctx context.Context, o Options) (_ *suite, err error) {
 		return nil, err
 	}
 	s := &suite{options: o, watch: newWatch(o.Log), runtimes: make(map[variant]*host.Runtime)}
-	inspector, err := sandbox.New(ctx, sandbox.Options{})
+	inspector, err := sandbox.New(ctx, sandbox.Options{CacheDir: host.CompiledDir(o.CacheDir)})
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -39,7 +40,11 @@ func pluginInspect(c *cli.Context) error {
 	if err := pluginFile(file); err != nil {
 		return err
 	}
-	runtime, err := sandbox.New(c.Context, sandbox.Options{})
+	var options sandbox.Options
+	if cache, err := host.DefaultCacheDir(); err == nil {
+		options.CacheDir = host.CompiledDir(cache)
+	}
+	runtime, err := sandbox.New(c.Context, options)
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,13 @@ package sandbox
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/provisor/provisor/abi"
-	"github.com/provisor/provisor/host/internal/sandbox/vet"
+	"github.com/provisor/provisor/host/internal/instrument"
 )
 
 // Interface is what a module shows of itself. None of its code runs to find out.
@@ -25,25 +23,15 @@ type Interface struct {
 	Problem error
 }
 
-// Inspect reads a module's interface. An error means that the bytes are no valid module; what a valid one lacks is its Problem.
-func (r *Runtime) Inspect(ctx context.Context, wasm []byte) (_ *Interface, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the module can't be read: %v", p)
-		}
-	}()
-	prepared, err := vet.Module(wasm, abi.HostModule, wasi_snapshot_preview1.ModuleName)
+// Inspect reads a module's interface. An error means that the bytes are no valid module, or one that takes more to compile than it may; what
+// a valid one lacks is its Problem.
+func (r *Runtime) Inspect(ctx context.Context, wasm []byte) (*Interface, error) {
+	m, _, err := r.unchecked(ctx, wasm, false)
 	if err != nil {
-		return nil, fmt.Errorf("the module can't be taken: %w", err)
+		return nil, err
 	}
-	// Nothing is made to run, so the quick way to a validated module does.
-	engine := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(api.CoreFeaturesV2))
-	defer engine.Close(ctx)
-	compiled, err := engine.CompileModule(ctx, prepared)
-	if err != nil {
-		return nil, fmt.Errorf("the module is not valid: %w", err)
-	}
-	return r.describe(compiled), nil
+	defer m.Close(ctx)
+	return r.describe(m.compiled), nil
 }
 
 func (r *Runtime) describe(m wazero.CompiledModule) *Interface {
@@ -53,6 +41,9 @@ func (r *Runtime) describe(m wazero.CompiledModule) *Interface {
 	}
 	for _, f := range m.ImportedFunctions() {
 		module, name, _ := f.Import()
+		if module == instrument.DefaultModule {
+			continue // made on the way here
+		}
 		i.Imports = append(i.Imports, function(module+"."+name, f))
 	}
 	i.Exports, i.Imports = sorted(i.Exports), sorted(i.Imports)

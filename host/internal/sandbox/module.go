@@ -57,14 +57,7 @@ func (r *Runtime) CompileSnapshot(ctx context.Context, name string, wasm []byte)
 
 // module is a module whose instances begin as its snapshot, if that is wanted and there is one.
 func (r *Runtime) module(ctx context.Context, wasm []byte, snapshot bool) (*Module, entry, error) {
-	if uint64(len(wasm)) > r.limits.ModuleBytes {
-		return nil, entry{}, fmt.Errorf("the module has %s, the limit is %s (setting %s)", size(uint64(len(wasm))), size(r.limits.ModuleBytes), settingModule)
-	}
-	e := r.cache.entry(wasm)
-	m, err := r.load(ctx, e, snapshot)
-	if m == nil && err == nil {
-		m, err = r.build(ctx, e, wasm, snapshot)
-	}
+	m, e, err := r.unchecked(ctx, wasm, snapshot)
 	if err != nil {
 		return nil, e, err
 	}
@@ -74,6 +67,19 @@ func (r *Runtime) module(ctx context.Context, wasm []byte, snapshot bool) (*Modu
 	}
 	_, m.wantsSeed = m.compiled.ExportedFunctions()[abi.ExportForked]
 	return m, e, nil
+}
+
+// unchecked is a module that may not be a plugin at all. It is loaded if it has been compiled before.
+func (r *Runtime) unchecked(ctx context.Context, wasm []byte, snapshot bool) (*Module, entry, error) {
+	if uint64(len(wasm)) > r.limits.ModuleBytes {
+		return nil, entry{}, fmt.Errorf("the module has %s, the limit is %s (setting %s)", size(uint64(len(wasm))), size(r.limits.ModuleBytes), settingModule)
+	}
+	e := r.cache.entry(wasm)
+	m, err := r.load(ctx, e, snapshot)
+	if m == nil && err == nil {
+		m, err = r.build(ctx, e, wasm, snapshot)
+	}
+	return m, e, err
 }
 
 // Close frees the module's code once its instances are closed. Closing the runtime does that as well.
