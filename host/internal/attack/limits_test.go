@@ -18,7 +18,7 @@ func settings() []attack {
 	return []attack{
 		{"computing all day", "Loops, where no deadline is near", "`cpu_millis` of a request, which the error names: waiting does not count", runs(limited(&guestpb.Limits{CpuMillis: 200}), handling(forever()),
 			"(setting cpu_millis)", nil)},
-		{"logs faster than anybody reads", "The echo plugin logs 2 MB at once", "`log_bytes_per_second`: the plugin is slowed down, the client is told once, nothing is lost", fastLogs},
+		{"logs faster than anybody reads", "The echo plugin logs 200 kB at once", "`log_bytes_per_second`: the plugin is slowed down, the client is told once, nothing is lost", fastLogs},
 		{"a module that is large", "A module of 2 MiB", "`module_bytes`: not loaded", refusedIn(limited(&guestpb.Limits{ModuleBytes: 1 << 20}), func() []byte {
 			m := newModule()
 			m.Custom("padding", make([]byte, 2<<20))
@@ -34,9 +34,9 @@ func settings() []attack {
 }
 
 func fastLogs(t *testing.T, a *arena) {
-	d := startDaemon(t, limited(&guestpb.Limits{LogBytesPerSecond: 1 << 20, LogBurstBytes: 1 << 20}), server.Options{})
+	d := startDaemon(t, limited(&guestpb.Limits{LogBytesPerSecond: 64 << 10, LogBurstBytes: 64 << 10}), server.Options{})
 	began := time.Now()
-	text, logs := d.misbehave(t, "flood info 2000 "+strings.Repeat("x", 1000))
+	text, logs := d.misbehave(t, "flood info 200 "+strings.Repeat("x", 1000))
 	if took := time.Since(began); text != "" || took < 500*time.Millisecond {
 		t.Errorf("the Complete says %q after %s", text, took)
 	}
@@ -46,7 +46,7 @@ func fastLogs(t *testing.T, a *arena) {
 			told++
 		}
 	}
-	if told != 1 || len(logs) != 2001 {
+	if told != 1 || len(logs) != 201 {
 		t.Errorf("the client was told %d times, and got %d logs", told, len(logs))
 	}
 	a.clean(t, d)
