@@ -22,9 +22,9 @@ var (
 	errNoUsers      = errors.New("no range of user ids is given")
 )
 
-// What a layer that bounds something is tried with.
+// What a layer that bounds something is tried with. The memory is enough for so many processes.
 const (
-	tryMemory    = 64 << 20
+	tryMemory    = 64 << 20 << detector
 	tryProcesses = 32
 )
 

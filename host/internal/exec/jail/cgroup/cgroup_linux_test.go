@@ -28,7 +28,7 @@ func find(t *testing.T) *Place {
 }
 
 // inside starts a shell in a group, as a jail's supervisor does, and returns when the script has printed a line.
-func inside(t *testing.T, g *Group, script string) *osexec.Cmd {
+func inside(t *testing.T, g *Group, script string) {
 	t.Helper()
 	tasks, err := g.Tasks()
 	if err != nil {
@@ -51,11 +51,17 @@ func inside(t *testing.T, g *Group, script string) *osexec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	over := make(chan struct{})
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-over })
+	defer func() {
+		go func() { // it is this process's child, and would stay as a zombie
+			_ = cmd.Wait()
+			close(over)
+		}()
+	}()
 	if _, err := out.Read(make([]byte, 100)); err != nil {
 		t.Fatal("the script has not begun: ", err)
 	}
-	return cmd
 }
 
 func paths(g *Group) (list []string) {
@@ -80,7 +86,7 @@ func TestRemoveKills(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := inside(t, g, `setsid sh -c "trap '' INT TERM HUP; sleep 1000 & sleep 1000" & echo; sleep 1000`)
+	inside(t, g, `setsid sh -c "trap '' INT TERM HUP; sleep 1000 & sleep 1000" & echo; sleep 1000`)
 	own := paths(g)
 	if g.directories[0].version == 1 {
 		nested := filepath.Join(own[0], "nested")
@@ -98,7 +104,6 @@ func TestRemoveKills(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	go cmd.Wait() // it is this process's child, and would stay as a zombie
 	if err := g.Remove(); err != nil {
 		t.Error(err)
 	}
@@ -125,8 +130,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer used.Remove()
-	cmd := inside(t, dead, `echo; sleep 1000`)
-	go cmd.Wait()
+	inside(t, dead, `echo; sleep 1000`)
 	for _, lock := range dead.Locks() {
 		lock.Close() // as the end of a process would
 	}

@@ -1,0 +1,6 @@
+//go:build race
+
+package jail
+
+// detector is by how many times, as a power of two, a process takes more memory than otherwise.
+const detector = 3
