@@ -12,6 +12,9 @@ import (
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
+// goalLevel is how many sessions at once have a goal.
+const goalLevel = 8
+
 func atOnce(ctx context.Context, b *bench) (_ report.Section, err error) {
 	d, err := b.startDaemon(ctx, b.terraformPlugin(), "--engine", b.engine)
 	if err != nil {
@@ -35,8 +38,14 @@ func atOnce(ctx context.Context, b *bench) (_ report.Section, err error) {
 	if b.quick {
 		levels = []int{1, 2}
 	}
+	var goals []report.Goal
 	for _, level := range levels {
-		samples, failed, took := crowd(ctx, one, level, b.pick(200, 2))
+		n := b.samples(80, 2)
+		if level == goalLevel {
+			n = b.samples(200, 2)
+		}
+		b.say("    %d at once", level)
+		samples, failed, took := crowd(ctx, one, level, n)
 		if err := ctx.Err(); err != nil {
 			return report.Section{}, err
 		}
@@ -52,11 +61,17 @@ func atOnce(ctx context.Context, b *bench) (_ report.Section, err error) {
 		}
 		t.Add(append([]string{fmt.Sprint(level)}, append(samples.Cells(),
 			report.Number(rate), report.Ratio(rate, single), fmt.Sprint(len(failed)))...)...)
+		if level == goalLevel || b.quick && level == levels[len(levels)-1] {
+			goals = append(goals,
+				report.AtLeast(fmt.Sprintf("%d sessions at once, throughput to one at a time", level), rate/single, 1.7, "×"),
+				report.AtMost(fmt.Sprintf("failures in %d of those", n), float64(len(failed)), 0, ""))
+		}
 		curve.X, curve.Y = append(curve.X, float64(level)), append(curve.Y, rate)
 	}
 	return report.Section{
 		Text:   "Sessions of Init, Plan and Graph of the small template, with the real engine. Each time includes the wait for a turn.",
 		Tables: []report.Table{t},
+		Goals:  goals,
 		Plots: []report.Plot{{
 			File: "at-once.svg", Title: "Throughput", X: "sessions at once", Y: "sessions a second", Series: []report.Series{curve},
 		}},

@@ -5,18 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 
+	"github.com/provisor/provisor/examples/bench/internal/report"
 	"github.com/provisor/provisor/host"
 )
 
 // bench is what the sections share.
 type bench struct {
 	quick    bool
+	scale    float64
 	progress io.Writer
 	// repo is the checkout of Provisor that is measured, provisor its command, engine the engine.
 	repo, provisor, engine string
@@ -30,8 +33,8 @@ const (
 )
 
 // newBench makes what is measured: the command, and the provider that the templates use.
-func newBench(ctx context.Context, engine string, quick bool, progress io.Writer) (_ *bench, err error) {
-	b := &bench{quick: quick, progress: progress}
+func newBench(ctx context.Context, engine string, quick bool, scale float64, progress io.Writer) (_ *bench, err error) {
+	b := &bench{quick: quick, scale: scale, progress: progress}
 	if b.engine, err = exec.LookPath(engine); err != nil {
 		return nil, fmt.Errorf("engine: %w; name one by --engine", err)
 	}
@@ -69,12 +72,24 @@ func (b *bench) close() error { return os.RemoveAll(b.dir) }
 
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.progress, format+"\n", args...) }
 
-// pick is the first number, or in a quick run the second.
-func (b *bench) pick(full, quick int) int {
+// samples is how many samples to take: so many as a whole run takes, or in a quick run the second number.
+func (b *bench) samples(full, quick int) int {
 	if b.quick {
 		return quick
 	}
-	return full
+	return max(1, int(math.Round(float64(full)*b.scale)))
+}
+
+// writePages writes results into the project's pages, and the curves beside the bench's.
+func (b *bench) writePages(r report.Report) error {
+	dir := filepath.Join(b.repo, "examples", "bench")
+	if err := r.WritePlots(filepath.Join(dir, "results")); err != nil {
+		return err
+	}
+	if err := report.Insert(filepath.Join(dir, "README.md"), r.Preface+"\n\n"+r.Goals()+"\n"+r.Details("###", "results/")); err != nil {
+		return err
+	}
+	return report.Insert(filepath.Join(b.repo, "README.md"), r.Preface+"\n\n"+r.Goals())
 }
 
 // command runs a program to its end and returns its output.
@@ -110,10 +125,9 @@ func (b *bench) preface(args []string) string {
 	engine, _, _ = strings.Cut(engine, "\n")
 	quick := ""
 	if b.quick {
-		quick = "\nA quick run: these numbers say nothing.\n"
+		quick = " A quick run: these numbers say nothing."
 	}
-	return fmt.Sprintf("# Measurements\n\n`go run . %s` in `examples/bench`, on %s with %d cores, %s/%s, %s, %s.\n"+
-		"Variants take turns, so that what else the machine does hits all of them. The middle half is from the 25th to the 75th percentile.\n%s",
+	return fmt.Sprintf("`go run . %s` in `examples/bench`, on %s with %d cores, %s/%s, %s, %s.%s",
 		strings.Join(args, " "), cpuName(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), engine, quick)
 }
 

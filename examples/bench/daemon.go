@@ -98,5 +98,5 @@ func daemonVariants() []daemonVariant {
 	for _, l := range host.JailLayers() {
 		bare = append(bare, "--jail-disable", string(l))
 	}
-	return []daemonVariant{{"Provisor", nil}, {"Provisor without a jail", bare}}
+	return []daemonVariant{{ours, nil}, {ours + " without a jail", bare}}
 }

@@ -12,11 +12,8 @@ import (
 
 // interruption has the repository's own benchmark run: what it measures is internal.
 func interruption(ctx context.Context, b *bench) (report.Section, error) {
-	count := b.pick(5, 1)
-	args := []string{"test", "-run", "^$", "-bench", "^BenchmarkDecode$", "-benchtime", fmt.Sprintf("%dx", b.pick(5, 1)), "-count", fmt.Sprint(count), "./host/internal/instrument"}
-	if b.quick {
-		args = append(args, "-short")
-	}
+	count := b.samples(3, 1)
+	args := []string{"test", "-run", "^$", "-bench", "^BenchmarkDecode$", "-benchtime", fmt.Sprintf("%dx", b.samples(4, 1)), "-count", fmt.Sprint(count), "-short", "./host/internal/instrument"}
 	out, err := b.command(ctx, b.repo, "go", args...)
 	if err != nil {
 		return report.Section{}, err
@@ -25,7 +22,7 @@ func interruption(ctx context.Context, b *bench) (report.Section, error) {
 	if err != nil {
 		return report.Section{}, err
 	}
-	t := report.Table{Header: []string{fmt.Sprintf("a plan of %d MB decoded in a Go guest", b.pick(10, 1)), "median ms", "to as it is", "middle half", "n"}}
+	t := report.Table{Header: []string{"a plan of 1 MB decoded in a Go guest", "median ms", "to as it is", "middle half", "n"}}
 	for _, v := range []struct{ key, name string }{
 		{"plain", "as it is: can't be interrupted"},
 		{"fuel", "Provisor: fuel"},

@@ -31,26 +31,35 @@ func largePlans(ctx context.Context, b *bench) (_ report.Section, err error) {
 	if b.quick {
 		sizes = []int{10, 50}
 	}
-	t := report.Table{Header: append([]string{"resources", "plan JSON KiB", "graph KiB"}, append(report.SampleHeader, "µs a resource", "daemon grew by MiB at most")...)}
+	t := report.Table{Header: append([]string{"resources", "plan JSON KiB", "graph KiB"}, append(report.SampleHeader, "µs a resource", "guest's memory MiB", "daemon grew by MiB at most")...)}
 	curve := report.Series{Name: "Graph"}
+	var memory float64
 	for _, n := range sizes {
 		b.say("    %d resources", n)
 		p, err := b.recordPlan(ctx, n)
 		if err != nil {
 			return report.Section{}, err
 		}
-		samples, grew, err := b.measureGraph(ctx, p, b.pick(10, 1))
+		samples, grew, guest, err := b.measureGraph(ctx, p, b.samples(10, 1))
 		if err != nil {
 			return report.Section{}, fmt.Errorf("%d resources: %w", n, err)
 		}
 		t.Add(append([]string{fmt.Sprint(n), report.Number(float64(len(p.json)) / 1024), report.Number(float64(len(p.dot)) / 1024)},
-			append(samples.Cells(), report.Number(samples.Median()*1000/float64(n)), report.Number(float64(grew)/(1<<20)))...)...)
+			append(samples.Cells(), report.Number(samples.Median()*1000/float64(n)), report.Number(float64(guest)/(1<<20)), report.Number(float64(grew)/(1<<20)))...)...)
 		curve.X, curve.Y = append(curve.X, float64(n)), append(curve.Y, samples.Median())
+		memory = max(memory, float64(guest)/(1<<20))
 	}
+	last := len(sizes) - 1
+	perResource := func(i int) float64 { return curve.Y[i] / curve.X[i] }
 	return report.Section{
 		Text: "Graph of a plan, without the time of the engine: its recorded output is played back. The memory is what the daemon grew by while it " +
-			"made the graph: the guest's memory and the host's together.",
+			"made the graph, the host's memory and the guest's together; the guest's is all that it has touched since the session began.",
 		Tables: []report.Table{t},
+		Goals: []report.Goal{
+			report.AtMost(fmt.Sprintf("Graph of a plan of %d resources, median", sizes[last]), curve.Y[last], 1500, " ms"),
+			report.AtMost("memory in its guest", memory, 256, " MiB"),
+			report.AtMost(fmt.Sprintf("time of a resource, to that in a plan of %d (linear: 1×)", sizes[last-1]), perResource(last)/perResource(last-1), 1.25, "×"),
+		},
 		Plots: []report.Plot{{
 			File: "graph.svg", Title: "Graph of a plan", X: "resources", Y: "ms", Series: []report.Series{curve},
 		}},
@@ -76,63 +85,67 @@ func (b *bench) recordPlan(ctx context.Context, resources int) (*recordedPlan, e
 }
 
 // measureGraph asks for the graph of the plan, again and again, each time in a new session.
-func (b *bench) measureGraph(ctx context.Context, p *recordedPlan, rounds int) (_ report.Samples, grew int64, err error) {
+func (b *bench) measureGraph(ctx context.Context, p *recordedPlan, rounds int) (_ report.Samples, grew, guest int64, err error) {
 	engine := filepath.Join(b.dir, "replay-terraform")
 	if err := os.WriteFile(engine, []byte(replayEngine), 0o700); err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	d, err := b.startDaemon(ctx, b.terraformPlugin(), "--engine", engine)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	c, err := d.dial()
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	defer c.Close()
 	archive, err := b.archiveOf(p.template, "plan.json", string(p.json), "graph.dot", string(p.dot))
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	var samples report.Samples
 	for range rounds + 1 {
-		took, more, err := timeGraph(ctx, d, c, archive)
+		took, more, inGuest, err := timeGraph(ctx, d, c, archive)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, 0, err
 		}
 		samples.Add(took)
-		grew = max(grew, more)
+		grew, guest = max(grew, more), max(guest, inGuest)
 	}
 	// The first is for warming up.
-	return samples[1:], grew, nil
+	return samples[1:], grew, guest, nil
 }
 
-func timeGraph(ctx context.Context, d *daemon, c *client.Client, archive []byte) (took time.Duration, grew int64, err error) {
+func timeGraph(ctx context.Context, d *daemon, c *client.Client, archive []byte) (took time.Duration, grew, guest int64, err error) {
 	s, err := c.Open(ctx)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, goodbye(s)) }()
 	if _, err := play(ctx, s, new(pb.Config), initRequest(archive), planRequest); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	if err := d.resetPeak(); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	before, err := d.peak()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	began := time.Now()
 	answer, err := s.Do(ctx, graphOfPlan, nil)
 	took = time.Since(began)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	if c := answer.GetGraph(); c.GetError() != "" || len(c.GetResources()) == 0 {
-		return 0, 0, fmt.Errorf("the graph has %d resources, and the error %q", len(c.GetResources()), c.GetError())
+		return 0, 0, 0, fmt.Errorf("the graph has %d resources, and the error %q", len(c.GetResources()), c.GetError())
 	}
 	after, err := d.peak()
-	return took, after - before, err
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	guest, err = d.guests()
+	return took, after - before, guest, err
 }

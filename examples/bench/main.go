@@ -1,9 +1,10 @@
 // Command bench measures Provisor beside what others use, in one run on one machine, and writes tables and curves. It runs on Linux.
 //
-//	go run . --out DIR
+//	go run . --write
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -11,18 +12,19 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/provisor/provisor/examples/bench/internal/report"
 )
 
-// sections are what there is to measure, by the letter that --only takes.
-var sections = []struct {
+// section is a question, by the letter that --only takes.
+type section struct {
 	letter, title string
 	measure       func(context.Context, *bench) (report.Section, error)
-}{
+}
+
+var sections = []section{
 	{"a", "The start of a sandbox and a first small Parse", starts},
 	{"b", "What it costs that guests can be interrupted", interruption},
 	{"c", "Whole sessions", sessions},
@@ -53,9 +55,11 @@ var errUsage = errors.New("wrong usage")
 func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
-	out := flags.String("out", "results", "write the tables and curves into `DIR`")
+	out := flags.String("out", "", "write the tables and curves into `DIR` (default: results)")
+	write := flags.Bool("write", false, "write them into the bench's README.md, and what is met into that of the project")
+	scale := flags.Float64("scale", 1, "take `FACTOR` times as many samples")
 	quick := flags.Bool("quick", false, "take a few small samples: to see that everything works, not to learn anything")
-	only := flags.String("only", "abcdef", "measure the `SECTIONS` with these letters")
+	only := flags.String("only", letters(), "measure the `SECTIONS` with these letters")
 	engine := flags.String("engine", "terraform", "use the engine at `PATH`")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -66,12 +70,26 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%w: there are no arguments, got %q", errUsage, flags.Arg(0))
 	}
-	b, err := newBench(ctx, *engine, *quick, progress)
+	switch {
+	case *scale <= 0:
+		return fmt.Errorf("%w: --scale %g: want a factor above 0", errUsage, *scale)
+	case strings.Trim(*only, letters()) != "":
+		return fmt.Errorf("%w: --only %s: the sections are %s", errUsage, *only, letters())
+	case *write && (*quick || *only != letters() || *out != ""):
+		return fmt.Errorf("%w: --write is for what was measured in one whole run: it goes without --quick, --only and --out", errUsage)
+	}
+	b, err := newBench(ctx, *engine, *quick, *scale, progress)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	var results []report.Section
+	save := func(r report.Report) error { return r.Write(cmp.Or(*out, "results")) }
+	if *write {
+		save = b.writePages
+	}
+	results := report.Report{Preface: b.preface(args)}
+	var failures []error
+	whole := time.Now()
 	for _, s := range sections {
 		if !strings.Contains(*only, s.letter) {
 			continue
@@ -79,16 +97,34 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 		began := time.Now()
 		b.say("(%s) %s ...", s.letter, strings.ToLower(s.title[:1])+s.title[1:])
 		result, err := s.measure(ctx, b)
-		if err != nil {
-			return fmt.Errorf("(%s) %s: %w", s.letter, s.title, err)
+		if ctx.Err() != nil {
+			return errors.Join(append(failures, context.Cause(ctx))...)
 		}
-		b.say("    %s", time.Since(began).Round(time.Second))
 		result.Title = fmt.Sprintf("(%s) %s", s.letter, s.title)
-		results = append(results, result)
+		if err != nil {
+			// The others can be measured all the same.
+			b.say("    failed: %v", err)
+			failures = append(failures, fmt.Errorf("%s: %w", result.Title, err))
+			result.Failed = err.Error()
+		}
+		for _, g := range result.Goals {
+			b.say("    %-7s  %s: %s (%s)", g.Verdict(), g.What, g.Measured, g.Bound)
+		}
+		b.say("    %s, %s in all", time.Since(began).Round(time.Second), time.Since(whole).Round(time.Second))
+		results.Sections = append(results.Sections, result)
 		// After each, so that a run that is ended has what it got.
-		if err := report.Write(*out, b.preface(args), slices.Clone(results)); err != nil {
+		if err := save(results); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(failures...)
+}
+
+// letters are those of all sections.
+func letters() string {
+	var b strings.Builder
+	for _, s := range sections {
+		b.WriteString(s.letter)
+	}
+	return b.String()
 }

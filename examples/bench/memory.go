@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,4 +31,31 @@ func (d *daemon) memory(file, name string) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("%s does not tell %s", path, name)
+}
+
+// guests is what the memories of the daemon's instances have resident, in bytes: nothing else in it is mapped without a reserve.
+func (d *daemon) guests() (sum int64, err error) {
+	path := fmt.Sprintf("/proc/%d/smaps", d.command.Process.Pid)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	var resident int64
+	for line := range strings.Lines(string(text)) {
+		switch fields := strings.Fields(line); fields[0] {
+		case "Rss:":
+			if resident, err = strconv.ParseInt(fields[1], 10, 64); err != nil {
+				return 0, err
+			}
+		// The last line of a mapping.
+		case "VmFlags:":
+			if slices.Contains(fields, "nr") {
+				sum += resident << 10
+			}
+		}
+	}
+	if sum == 0 {
+		return 0, fmt.Errorf("%s tells of no instance's memory", path)
+	}
+	return sum, nil
 }

@@ -19,59 +19,95 @@ func openSessions(ctx context.Context, b *bench) (report.Section, error) {
 		return report.Section{}, err
 	}
 	t := report.Table{Header: []string{"state of the sessions", "sessions", "connections", "resident MiB", "KiB each"}}
+	var goals []report.Goal
 	for _, s := range []struct {
 		name     string
 		requests []*pb.Request
 		counts   []int
+		// most is the goal in KiB for each of as many as there are last; 0 = there is none.
+		most float64
 	}{
-		{"open", nil, []int{1, 100, 1_000, 10_000}},
-		{"after an Init that only extracts", []*pb.Request{initRequest(archive)}, []int{1, 100, 1_000}},
-		{"after that and a small Parse", []*pb.Request{initRequest(archive), parseRequest}, []int{1, 100, 1_000}},
+		{"open", nil, []int{1, 100, 1_000, 10_000}, 64},
+		{"after an Init that only extracts", []*pb.Request{initRequest(archive)}, []int{1, 100, 1_000}, 0},
+		{"after that and a small Parse", []*pb.Request{initRequest(archive), parseRequest}, []int{1, 100, 1_000}, 3 << 10},
 	} {
 		if b.quick {
 			s.counts = []int{1, 20}
 		}
-		if err := b.measureOpen(ctx, &t, s.name, s.requests, s.counts); err != nil {
+		b.say("    %s", s.name)
+		last, err := b.measureOpen(ctx, &t, s.name, s.requests, s.counts)
+		if err != nil {
 			return report.Section{}, fmt.Errorf("%s: %w", s.name, err)
 		}
+		if s.most > 0 {
+			n := s.counts[len(s.counts)-1]
+			goals = append(goals, report.AtMost(fmt.Sprintf("memory of each of %d sessions on %d connections, %s", n, connections(n), s.name), last, s.most, " KiB"))
+		}
 	}
+	b.say("    instances that have not run")
+	idle, err := b.idleInstances(ctx)
+	if err != nil {
+		return report.Section{}, err
+	}
+	t.Add("instances that have not run, without sessions", "1000", "", report.Number(idle*1000/1024), report.Number(idle))
+	goals = append(goals, report.AtMost("memory of each of 1000 instances that have not run", idle, 512, " KiB"))
 	return report.Section{
 		Text: "What a daemon has resident beyond what it has without sessions. The plugin is the one of (a). " +
-			"Pages that are mapped several times count once.",
+			"Pages that are mapped several times count once. A session has no instance before its first request; instances alone are those of " +
+			"`go test -run ^$ -bench IdleInstances/Copied ./host/internal/sandbox`.",
 		Tables: []report.Table{t},
+		Goals:  goals,
 	}, nil
 }
 
 // sessionsPerConnection keeps 10,000 sessions on 100 connections.
 const sessionsPerConnection = 100
 
-// measureOpen opens more and more sessions of one daemon.
-func (b *bench) measureOpen(ctx context.Context, t *report.Table, name string, requests []*pb.Request, counts []int) (err error) {
+func connections(sessions int) int {
+	return (sessions + sessionsPerConnection - 1) / sessionsPerConnection
+}
+
+// idleInstances has the repository's own benchmark run, since sessions have no instance that has not run: KiB of each of 1,000.
+func (b *bench) idleInstances(ctx context.Context) (float64, error) {
+	out, err := b.command(ctx, b.repo, "go", "test", "-run", "^$", "-bench", "^BenchmarkIdleInstances$/^Copied$", "-benchtime", "1x", "./host/internal/sandbox")
+	if err != nil {
+		return 0, err
+	}
+	units, err := benchmarkUnits(out)
+	if err == nil && len(units["KiB/idle"]) == 0 {
+		err = fmt.Errorf("the benchmark did not tell KiB/idle:\n%s", out)
+	}
+	return units["KiB/idle"].Median(), err
+}
+
+// measureOpen opens more and more sessions of one daemon, and returns the KiB of each of the last count.
+func (b *bench) measureOpen(ctx context.Context, t *report.Table, name string, requests []*pb.Request, counts []int) (each float64, err error) {
 	daemon, err := b.startDaemon(ctx, b.comparedPlugin(), "--max-streams", "20000")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	d := &crowdOfSessions{daemon: daemon}
 	defer func() { err = errors.Join(err, d.close()) }()
 	// The first session of a daemon makes what all others share.
 	if err := d.once(ctx, requests); err != nil {
-		return err
+		return 0, err
 	}
 	empty, err := d.settled()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, n := range counts {
 		if err := d.openUpTo(ctx, n, requests); err != nil {
-			return err
+			return 0, err
 		}
 		now, err := d.settled()
 		if err != nil {
-			return err
+			return 0, err
 		}
-		t.Add(name, fmt.Sprint(n), fmt.Sprint(len(d.clients)), report.Number(float64(now-empty)/(1<<20)), report.Number(float64(now-empty)/1024/float64(n)))
+		each = float64(now-empty) / 1024 / float64(n)
+		t.Add(name, fmt.Sprint(n), fmt.Sprint(len(d.clients)), report.Number(float64(now-empty)/(1<<20)), report.Number(each))
 	}
-	return nil
+	return each, nil
 }
 
 // crowdOfSessions are the open sessions of a daemon.
@@ -116,7 +152,7 @@ func openRemote(ctx context.Context, c *client.Client, requests []*pb.Request) (
 
 // openUpTo opens sessions until there are n.
 func (d *crowdOfSessions) openUpTo(ctx context.Context, n int, requests []*pb.Request) error {
-	for len(d.clients) < (n+sessionsPerConnection-1)/sessionsPerConnection {
+	for len(d.clients) < connections(n) {
 		c, err := d.dial()
 		if err != nil {
 			return err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/examples/bench/internal/report"
@@ -19,7 +21,7 @@ type sessionVariant struct {
 	name    string
 	play    player
 	samples report.Samples
-	// daemon serves the sessions, if one does; own and engine are the processor time of it and of its children.
+	// daemon serves the sessions, if one does; own is its processor time, engine that of its children, or those of this process.
 	daemon      *daemon
 	own, engine time.Duration
 }
@@ -48,61 +50,92 @@ func sessions(ctx context.Context, b *bench) (_ report.Section, err error) {
 		Text: "A session with a daemon over gRPC up to its last answer, with the real engine and the coder provider from a mirror on the disk. The " +
 			"script is the plain sequence of engine runs that such a session takes where nothing is remembered (10 for a plan and its graph). " +
 			"A later session has the version of a template that another session had before. " +
-			"Own is the daemon's share in the processor time of itself and its engines, CPU is all of that.",
+			"CPU is all processor time, also of the supervisors of engines; own is the daemon's, with that of its plugins.",
 	}
 	for _, templ := range []struct {
 		name, main string
 		kinds      []sessionKind
 		rounds     int
 	}{
-		{"2 agents, 3 apps, 2 resources", smallTemplate, []sessionKind{parseKind, planKind, applyKind}, b.pick(30, 1)},
-		{"200 resources", largeTemplate(200), []sessionKind{planKind}, b.pick(15, 1)},
+		{"2 agents, 3 apps, 2 resources", smallTemplate, []sessionKind{parseKind, planKind, applyKind}, b.samples(20, 1)},
+		{"200 resources", largeTemplate(200), []sessionKind{planKind}, b.samples(10, 1)},
 	} {
 		for _, kind := range templ.kinds {
 			b.say("    %s: %s", templ.name, kind.name)
-			table, err := b.measureKind(ctx, templ.name, templ.main, kind, templ.rounds)
+			variants, err := b.measureKind(ctx, templ.main, kind, templ.rounds)
 			if err != nil {
 				return report.Section{}, fmt.Errorf("%s: %s: %w", templ.name, kind.name, err)
 			}
-			section.Tables = append(section.Tables, table)
+			name := templ.name + ": " + kind.name
+			section.Tables = append(section.Tables, sessionTable(name, variants))
+			section.Goals = append(section.Goals, sessionGoals(name, templ.main == smallTemplate, kind, variants)...)
 		}
 	}
 	return section, nil
 }
 
-func (b *bench) measureKind(ctx context.Context, name, template string, kind sessionKind, rounds int) (_ report.Table, err error) {
+func (b *bench) measureKind(ctx context.Context, template string, kind sessionKind, rounds int) (_ []*sessionVariant, err error) {
 	variants := []*sessionVariant{{name: fmt.Sprintf("script, %d engine runs", len(kind.runs)), play: b.playScript(template, kind.runs)}}
 	if kind.name == planKind.name {
 		variants = append(variants, &sessionVariant{
-			name: fmt.Sprintf("script, the %d engine runs that Provisor makes", len(ownPlanRuns)), play: b.playScript(template, ownPlanRuns),
+			name: sameRuns, play: b.playScript(template, ownPlanRuns),
 		})
 	}
 	archive, err := b.archiveOf(template)
 	if err != nil {
-		return report.Table{}, err
+		return nil, err
 	}
 	requests := append([]*pb.Request{initRequest(archive)}, kind.requests...)
 	for _, v := range daemonVariants() {
 		d, err := b.startDaemon(ctx, b.terraformPlugin(), append(v.args, "--engine", b.engine)...)
 		if err != nil {
-			return report.Table{}, err
+			return nil, err
 		}
 		defer func() { err = errors.Join(err, d.stop()) }()
 		c, err := d.dial()
 		if err != nil {
-			return report.Table{}, err
+			return nil, err
 		}
 		defer c.Close()
 		variants = append(variants,
 			&sessionVariant{name: v.name, daemon: d, play: playSession(c, func() *pb.Config { return new(pb.Config) }, requests)},
-			&sessionVariant{name: v.name + ", a later session", daemon: d, play: playSession(c, sameVersion(), requests)},
+			&sessionVariant{name: v.name + laterSession, daemon: d, play: playSession(c, sameVersion(), requests)},
 		)
 	}
-	if err := measureSessions(ctx, variants, b.pick(2, 1), rounds); err != nil {
-		return report.Table{}, err
-	}
-	return sessionTable(name+": "+kind.name, variants), nil
+	return variants, measureSessions(ctx, variants, b.samples(2, 1), rounds)
 }
+
+// find is the variant of that name.
+func find(variants []*sessionVariant, name string) *sessionVariant {
+	return variants[slices.IndexFunc(variants, func(v *sessionVariant) bool { return v.name == name })]
+}
+
+// sessionGoals are the goals for sessions of a kind.
+func sessionGoals(name string, small bool, kind sessionKind, variants []*sessionVariant) []report.Goal {
+	script := variants[0].samples.Median()
+	first, later := find(variants, ours), find(variants, ours+laterSession)
+	switch {
+	case small && kind.name == parseKind.name:
+		return []report.Goal{report.AtMost(name+", a later session, median", later.samples.Median(), 15, " ms")}
+	case small && kind.name == planKind.name:
+		return []report.Goal{
+			report.AtLeast(name+", as fast as the script", script/first.samples.Median(), 1.5, "×"),
+			report.AtLeast(name+", a later session, as fast as the script", script/later.samples.Median(), 2, "×"),
+		}
+	case kind.name == planKind.name:
+		same, took := find(variants, sameRuns).samples.Median(), first.samples.Median()
+		return []report.Goal{
+			report.AtMost(name+", own share in the processor time", first.share(), 5, " %"),
+			report.AtMost(name+", what is beyond the time of the same engine runs in a script", 100*(took-same)/took, 5, " %"),
+		}
+	}
+	return nil
+}
+
+const (
+	laterSession = ", a later session"
+	sameRuns     = "script, the engine runs that Provisor makes"
+)
 
 // sameVersion has all sessions be of one version of a template.
 func sameVersion() func() *pb.Config {
@@ -152,10 +185,8 @@ func measureSessions(ctx context.Context, variants []*sessionVariant, warm, roun
 func (v *sessionVariant) measure(ctx context.Context, counts bool) error {
 	var own, engine time.Duration
 	var err error
-	if v.daemon != nil {
-		if own, engine, err = v.daemon.cpu(); err != nil {
-			return err
-		}
+	if own, engine, err = v.cpu(); err != nil {
+		return err
 	}
 	var took time.Duration
 	began := time.Now()
@@ -163,25 +194,36 @@ func (v *sessionVariant) measure(ctx context.Context, counts bool) error {
 		return err
 	}
 	v.samples.Add(took)
+	ownNow, engineNow, err := v.cpu()
+	v.own, v.engine = v.own+ownNow-own, v.engine+engineNow-engine
+	return err
+}
+
+// cpu is the processor time that the daemon has used, if there is one, and that of the engines that have ended.
+func (v *sessionVariant) cpu() (own, engine time.Duration, err error) {
 	if v.daemon != nil {
-		ownNow, engineNow, err := v.daemon.cpu()
-		if err != nil {
-			return err
-		}
-		v.own, v.engine = v.own+ownNow-own, v.engine+engineNow-engine
+		return v.daemon.cpu()
 	}
-	return nil
+	var used unix.Rusage
+	err = unix.Getrusage(unix.RUSAGE_CHILDREN, &used)
+	return 0, time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
+}
+
+// share is the daemon's share in the processor time, in percent.
+func (v *sessionVariant) share() float64 {
+	return 100 * float64(v.own) / float64(max(1, v.own+v.engine))
 }
 
 func sessionTable(name string, variants []*sessionVariant) report.Table {
 	t := report.Table{Header: append([]string{name}, append(report.SampleHeader, "as fast as the script", "CPU ms", "own CPU ms", "own")...)}
 	for _, v := range variants {
 		row := append([]string{v.name}, append(v.samples.Cells(), report.Ratio(variants[0].samples.Median(), v.samples.Median()))...)
+		n := float64(len(v.samples))
+		row = append(row, report.Number(float64((v.own+v.engine).Milliseconds())/n))
 		if v.daemon != nil {
-			n, own, all := float64(len(v.samples)), float64(v.own.Milliseconds()), float64((v.own + v.engine).Milliseconds())
-			row = append(row, report.Number(all/n), report.Number(own/n), fmt.Sprintf("%.1f %%", 100*own/max(1, all)))
+			row = append(row, report.Number(float64(v.own.Milliseconds())/n), fmt.Sprintf("%.1f %%", v.share()))
 		} else {
-			row = append(row, "", "", "")
+			row = append(row, "", "")
 		}
 		t.Add(row...)
 	}

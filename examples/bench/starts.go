@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/provisor/provisor/examples/bench/internal/parse"
@@ -15,6 +16,13 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client/template"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
+)
+
+// Names of what is compared, of those that have goals.
+const (
+	ours              = "Provisor"
+	extismWithTimeout = "Extism with a timeout"
+	goPlugin          = "a process per plugin (hashicorp/go-plugin)"
 )
 
 // starter starts the comparison's plugin from nothing but compiled code and has it parse. stop frees what it started.
@@ -37,7 +45,7 @@ func starts(ctx context.Context, b *bench) (_ report.Section, err error) {
 		return report.Section{}, err
 	}
 	samples := make([]report.Samples, len(starters))
-	warm, rounds := b.pick(3, 1), b.pick(200, 3)
+	warm, rounds := b.samples(3, 1), b.samples(200, 3)
 	for round := range warm + rounds {
 		for i := range starters {
 			took, err := timeStart(ctx, starters[i])
@@ -53,11 +61,19 @@ func starts(ctx context.Context, b *bench) (_ report.Section, err error) {
 	for i, s := range starters {
 		t.Add(append([]string{s.name}, append(samples[i].Cells(), report.Ratio(samples[i].Median(), samples[0].Median()))...)...)
 	}
+	medianOf := func(name string) float64 {
+		return samples[slices.IndexFunc(starters, func(s starter) bool { return s.name == name })].Median()
+	}
 	return report.Section{
 		Text: "The same Go code (HCL of two variables) in plugins of about the same size (11 MB), compiled before. Provisor's time is a whole session: " +
 			"the stream, its directories, an Init that extracts the template, and the Parse; the others find the template in its place. " +
 			"Ending what was started is not counted.",
 		Tables: []report.Table{t},
+		Goals: []report.Goal{
+			report.AtMost("start of a sandbox and a first small Parse, median", medianOf(ours), 3, " ms"),
+			report.AtLeast("as fast as Extism with a timeout", medianOf(extismWithTimeout)/medianOf(ours), 8, "×"),
+			report.AtLeast("as fast as a process per plugin", medianOf(goPlugin)/medianOf(ours), 2, "×"),
+		},
 	}, nil
 }
 
@@ -97,7 +113,7 @@ func (b *bench) starters(ctx context.Context, dir string) (_ []starter, free fun
 	for _, v := range []struct {
 		name    string
 		timeout time.Duration
-	}{{"Extism with a timeout", time.Minute}, {"Extism without one", 0}} {
+	}{{extismWithTimeout, time.Minute}, {"Extism without one", 0}} {
 		e, err := peers.NewExtism(ctx, wasm, dir, b.cache, v.timeout)
 		if err != nil {
 			return nil, free, err
@@ -106,7 +122,7 @@ func (b *bench) starters(ctx context.Context, dir string) (_ []starter, free fun
 		all = append(all, starter{v.name, e.Start})
 	}
 	p := peers.Process{Path: process}
-	return append(all, starter{"a process per plugin (hashicorp/go-plugin)", func(ctx context.Context) (*pb.ParseComplete, func(), error) {
+	return append(all, starter{goPlugin, func(ctx context.Context) (*pb.ParseComplete, func(), error) {
 		return p.Start(ctx, dir)
 	}}), free, nil
 }
@@ -116,7 +132,7 @@ var startVariants = []struct {
 	name    string
 	options host.Options
 }{
-	{"Provisor", host.Options{}},
+	{ours, host.Options{}},
 	{"Provisor without snapshots", host.Options{NoSnapshots: true}},
 }
 

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -50,6 +51,9 @@ func Number(x float64) string {
 	}
 	return fmt.Sprintf("%.2f", x)
 }
+
+// short writes a number as people do.
+func short(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 // Ratio writes how often b goes into a: "2.1×".
 func Ratio(a, b float64) string {
