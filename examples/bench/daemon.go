@@ -92,11 +92,14 @@ type daemonVariant struct {
 	args []string
 }
 
-// daemonVariants are the daemon as it is by default, and without a jail around engines.
+// engineGraph has the engine make graphs, instead of deriving them from the configuration.
+var engineGraph = []string{"--plugin-setting", "terraform_graph=engine"}
+
+// daemonVariants are the daemon as it is by default, with the engine's graph, and without a jail around engines.
 func daemonVariants() []daemonVariant {
 	var bare []string
 	for _, l := range host.JailLayers() {
 		bare = append(bare, "--jail-disable", string(l))
 	}
-	return []daemonVariant{{ours, nil}, {ours + " without a jail", bare}}
+	return []daemonVariant{{ours, nil}, {ours + withEngineGraph, engineGraph}, {ours + " without a jail", bare}}
 }

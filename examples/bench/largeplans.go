@@ -31,8 +31,12 @@ func largePlans(ctx context.Context, b *bench) (_ report.Section, err error) {
 	if b.quick {
 		sizes = []int{10, 50}
 	}
-	t := report.Table{Header: append([]string{"resources", "plan JSON KiB", "graph KiB"}, append(report.SampleHeader, "µs a resource", "guest's memory MiB", "daemon grew by MiB at most")...)}
-	curve := report.Series{Name: "Graph"}
+	t := report.Table{Header: append([]string{"graph from", "resources", "plan JSON KiB", "graph KiB"}, append(report.SampleHeader, "µs a resource", "guest's memory MiB", "daemon grew by MiB at most")...)}
+	variants := []struct {
+		name string
+		args []string
+	}{{"the engine", engineGraph}, {"the configuration", []string{"--plugin-setting", "terraform_graph=configuration"}}}
+	curves := make([]report.Series, len(variants))
 	var memory float64
 	for _, n := range sizes {
 		b.say("    %d resources", n)
@@ -40,28 +44,34 @@ func largePlans(ctx context.Context, b *bench) (_ report.Section, err error) {
 		if err != nil {
 			return report.Section{}, err
 		}
-		samples, grew, guest, err := b.measureGraph(ctx, p, b.samples(10, 1))
-		if err != nil {
-			return report.Section{}, fmt.Errorf("%d resources: %w", n, err)
+		for i, v := range variants {
+			samples, grew, guest, err := b.measureGraph(ctx, p, b.samples(10, 1), v.args)
+			if err != nil {
+				return report.Section{}, fmt.Errorf("%d resources, graph from %s: %w", n, v.name, err)
+			}
+			t.Add(append([]string{v.name, fmt.Sprint(n), report.Number(float64(len(p.json)) / 1024), report.Number(float64(len(p.dot)) / 1024)},
+				append(samples.Cells(), report.Number(samples.Median()*1000/float64(n)), report.Number(float64(guest)/(1<<20)), report.Number(float64(grew)/(1<<20)))...)...)
+			curves[i].Name = "from " + v.name
+			curves[i].X, curves[i].Y = append(curves[i].X, float64(n)), append(curves[i].Y, samples.Median())
+			memory = max(memory, float64(guest)/(1<<20))
 		}
-		t.Add(append([]string{fmt.Sprint(n), report.Number(float64(len(p.json)) / 1024), report.Number(float64(len(p.dot)) / 1024)},
-			append(samples.Cells(), report.Number(samples.Median()*1000/float64(n)), report.Number(float64(guest)/(1<<20)), report.Number(float64(grew)/(1<<20)))...)...)
-		curve.X, curve.Y = append(curve.X, float64(n)), append(curve.Y, samples.Median())
-		memory = max(memory, float64(guest)/(1<<20))
 	}
 	last := len(sizes) - 1
-	perResource := func(i int) float64 { return curve.Y[i] / curve.X[i] }
+	var goals []report.Goal
+	for _, c := range curves {
+		perResource := func(i int) float64 { return c.Y[i] / c.X[i] }
+		goals = append(goals,
+			report.AtMost(fmt.Sprintf("Graph of a plan of %d resources, %s, median", sizes[last], c.Name), c.Y[last], 1500, " ms"),
+			report.AtMost(fmt.Sprintf("time of each of its resources, to those of a plan of %d (linear: 1×)", sizes[last-1]), perResource(last)/perResource(last-1), 1.25, "×"))
+	}
+	goals = append(goals, report.AtMost("memory in its guest", memory, 256, " MiB"))
 	return report.Section{
-		Text: "Graph of a plan, without the time of the engine: its recorded output is played back. The memory is what the daemon grew by while it " +
+		Text: "Graph of a plan, by the engine's graph or derived from the configuration, which is the default for up to some 150 resources. Without the time of the engine: its recorded output is played back. The memory is what the daemon grew by while it " +
 			"made the graph, the host's memory and the guest's together; the guest's is all that it has touched since the session began.",
 		Tables: []report.Table{t},
-		Goals: []report.Goal{
-			report.AtMost(fmt.Sprintf("Graph of a plan of %d resources, median", sizes[last]), curve.Y[last], 1500, " ms"),
-			report.AtMost("memory in its guest", memory, 256, " MiB"),
-			report.AtMost(fmt.Sprintf("time of a resource, to that in a plan of %d (linear: 1×)", sizes[last-1]), perResource(last)/perResource(last-1), 1.25, "×"),
-		},
+		Goals:  goals,
 		Plots: []report.Plot{{
-			File: "graph.svg", Title: "Graph of a plan", X: "resources", Y: "ms", Series: []report.Series{curve},
+			File: "graph.svg", Title: "Graph of a plan", X: "resources", Y: "ms", Series: curves,
 		}},
 	}, nil
 }
@@ -85,12 +95,12 @@ func (b *bench) recordPlan(ctx context.Context, resources int) (*recordedPlan, e
 }
 
 // measureGraph asks for the graph of the plan, again and again, each time in a new session.
-func (b *bench) measureGraph(ctx context.Context, p *recordedPlan, rounds int) (_ report.Samples, grew, guest int64, err error) {
+func (b *bench) measureGraph(ctx context.Context, p *recordedPlan, rounds int, args []string) (_ report.Samples, grew, guest int64, err error) {
 	engine := filepath.Join(b.dir, "replay-terraform")
 	if err := os.WriteFile(engine, []byte(replayEngine), 0o700); err != nil {
 		return nil, 0, 0, err
 	}
-	d, err := b.startDaemon(ctx, b.terraformPlugin(), "--engine", engine)
+	d, err := b.startDaemon(ctx, b.terraformPlugin(), append([]string{"--engine", engine}, args...)...)
 	if err != nil {
 		return nil, 0, 0, err
 	}

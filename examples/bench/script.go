@@ -61,7 +61,7 @@ var (
 	parseRuns = [][]string{versionRun, initRun}
 	planRuns  = [][]string{versionRun, versionRun, initRun, versionRun, planRun, showPlanRun, versionRun, showPlanRun, versionRun, graphRun}
 	applyRuns = append(planRuns[:7:7], applyRun, versionRun, showStateRun, graphRun)
-	// ownPlanRuns are those that Provisor makes for a plan and its graph.
+	// ownPlanRuns are those that Provisor makes for a plan and its graph; the last only where the graph is not derived from the configuration.
 	ownPlanRuns = [][]string{initRun, planRun, showPlanRun, graphRun}
 )
 
