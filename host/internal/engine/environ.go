@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/provisor/provisor/host/internal/engine/providercache"
@@ -24,6 +25,10 @@ type Dirs struct {
 	Group int
 }
 
+// collectorTarget has engines and providers, which live for a second and keep little, spend less of that on collecting garbage. Where
+// their memory is limited, one that has half of that collects as often as it must.
+const collectorTarget = "400"
+
 // DefaultPath is the engine's PATH unless the operator sets one: the system's own directories, whatever the daemon's is. Templates run
 // the usual tools.
 func DefaultPath() string {
@@ -38,12 +43,17 @@ func DefaultPath() string {
 }
 
 // Environ is the environment of one run of the engine, built from nothing and sorted: what the operator lets through, over
-// it extra (NAME=VALUE, the plugin's) but for reserved names, over it what is always the host's.
-func (e *Engine) Environ(dirs Dirs, extra []string) []string {
+// it extra (NAME=VALUE, the plugin's) but for reserved names, over it what is always the host's. memory is how many bytes the run
+// may have; 0 = any number.
+func (e *Engine) Environ(dirs Dirs, extra []string, memory uint64) []string {
 	env := map[string]string{
 		"PATH":             DefaultPath(),
 		"TF_IN_AUTOMATION": "1",
 		"TF_INPUT":         "0",
+		"GOGC":             collectorTarget,
+	}
+	if memory > 0 {
+		env["GOMEMLIMIT"] = strconv.FormatUint(memory/2, 10)
 	}
 	for _, v := range e.passed {
 		name, value, _ := strings.Cut(v, "=")

@@ -11,20 +11,20 @@ func TestEnviron(t *testing.T) {
 	e := &Engine{passed: []string{"HTTPS_PROXY=http://proxy", "TF_LOG=INFO"}}
 	dirs := Dirs{Home: "/h", Tmp: "/t", CLIConfig: "/c"}
 	got := e.Environ(dirs, []string{"TF_VAR_a=x=y", "TF_LOG=JSON", "CODER_AGENT_URL=", "PATH=/evil", "HOME=/evil", "TF_CLI_CONFIG_FILE=/evil",
-		"TF_CLI_ARGS_plan=-destroy", "LD_PRELOAD=/evil", "nonsense"})
+		"TF_CLI_ARGS_plan=-destroy", "LD_PRELOAD=/evil", "nonsense"}, 4<<30)
 	want := []string{
-		"CHECKPOINT_DISABLE=1", "CODER_AGENT_URL=", "HOME=/h", "HTTPS_PROXY=http://proxy", "PATH=" + DefaultPath(), "TF_CLI_CONFIG_FILE=/c",
+		"CHECKPOINT_DISABLE=1", "CODER_AGENT_URL=", "GOGC=400", "GOMEMLIMIT=2147483648", "HOME=/h", "HTTPS_PROXY=http://proxy", "PATH=" + DefaultPath(), "TF_CLI_CONFIG_FILE=/c",
 		"TF_INPUT=0", "TF_IN_AUTOMATION=1", "TF_LOG=JSON", "TF_VAR_a=x=y", "TMPDIR=/t",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 
-	e = &Engine{passed: []string{"PATH=/operators", "TF_CLI_CONFIG_FILE=/operators.tfrc"}}
+	e = &Engine{passed: []string{"PATH=/operators", "TF_CLI_CONFIG_FILE=/operators.tfrc", "GOGC=50"}}
 	want = []string{
-		"CHECKPOINT_DISABLE=1", "HOME=/h", "PATH=/operators", "TF_CLI_CONFIG_FILE=/operators.tfrc", "TF_INPUT=0", "TF_IN_AUTOMATION=1", "TMPDIR=/t",
+		"CHECKPOINT_DISABLE=1", "GOGC=50", "HOME=/h", "PATH=/operators", "TF_CLI_CONFIG_FILE=/operators.tfrc", "TF_INPUT=0", "TF_IN_AUTOMATION=1", "TMPDIR=/t",
 	}
-	if diff := cmp.Diff(want, e.Environ(Dirs{Home: "/h", Tmp: "/t", CLIConfig: "/c"}, nil)); diff != "" {
+	if diff := cmp.Diff(want, e.Environ(Dirs{Home: "/h", Tmp: "/t", CLIConfig: "/c"}, nil, 0)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -110,7 +110,7 @@ func planAgent(t *testing.T, e *Engine) {
 }
 
 func runEngine(t *testing.T, e *Engine, dirs Dirs, work string, args []string) (string, bool) {
-	p, err := exec.Start(exec.Program{Path: e.Path, Args: args, Dir: work, Env: e.Environ(dirs, []string{"CODER_AGENT_URL=http://localhost"})})
+	p, err := exec.Start(exec.Program{Path: e.Path, Args: args, Dir: work, Env: e.Environ(dirs, []string{"CODER_AGENT_URL=http://localhost"}, 0)})
 	if err != nil {
 		t.Error(err)
 		return "", false
