@@ -29,8 +29,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // running is a daemon over the echo plugin that serves until the test ends.
 type running struct {
 	*Daemon
-	dir string
-	log *syncBuffer
+	dir, engine string
+	log         *syncBuffer
 	// open are the sessions; stop begins to drain.
 	open *sessions.Table
 	stop func()
@@ -54,33 +54,41 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// start serves what the configuration says. SOCKET in it is a socket.
+// start serves what the configuration says, with the echo plugin and what passes for an engine. SOCKET in it is a socket.
 func start(t *testing.T, source string) *running {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a shell")
+	}
+	// The plugin may run an engine, and these sessions don't.
+	engine := filepath.Join(t.TempDir(), "terraform")
+	if err := os.WriteFile(engine, []byte("#!/bin/sh\necho Terraform v1.1.1\n[ \"$1\" = version ] || echo TRACEPARENT=$TRACEPARENT\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return startWith(t, source, "../../../plugins/echo", engine, func(dir string) {
+		if err := os.WriteFile(filepath.Join(dir, "headers"), []byte("authorization: Bearer for-the-collector\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// startWith serves what the configuration says. before is called with its directory, to put there what it names.
+func startWith(t *testing.T, source, plugin, engine string, before func(dir string)) *running {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "dmn") // short enough for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if runtime.GOOS == "windows" {
-		t.Skip("needs a shell")
-	}
-	// The plugin may run an engine, and these sessions don't.
-	engine := filepath.Join(dir, "terraform")
-	if err := os.WriteFile(engine, []byte("#!/bin/sh\necho Terraform v1.1.1\n[ \"$1\" = version ] || echo TRACEPARENT=$TRACEPARENT\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	r := &running{dir: dir, log: &syncBuffer{}, open: sessions.NewTable()}
-	if err := os.WriteFile(filepath.Join(dir, "headers"), []byte("authorization: Bearer for-the-collector\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	r := &running{dir: dir, engine: engine, log: &syncBuffer{}, open: sessions.NewTable()}
+	before(dir)
 	r.write(t, source)
 	c, err := config.Load(r.file())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Daemon, err = Open(t.Context(), c, Options{
-		Runtime: host.Options{Plugin: filepath.FromSlash("../../../plugins/echo"), DataDir: filepath.Join(dir, "data"), Plugins: filepath.Join(dir, "data", "plugins"), Engine: engine, Observer: r.open},
+		Runtime: host.Options{Plugin: filepath.FromSlash(plugin), DataDir: filepath.Join(dir, "data"), Plugins: filepath.Join(dir, "data", "plugins"), Engine: engine, Observer: r.open},
 		Output:  r.log, Version: "1.2.3",
 	})
 	if err != nil {

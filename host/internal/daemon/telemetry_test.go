@@ -196,7 +196,7 @@ func TestHealth(t *testing.T) {
 	eventually(t, "the daemon is ready", func() bool { status, _ := r.get(t, "/readyz"); return status == http.StatusOK })
 	check("/healthz", 200, `{"ok":true}`)
 	check("/readyz", 200, `{"ok":true}`)
-	engine := filepath.Join(r.dir, "terraform")
+	engine := r.engine
 	if err := os.Chmod(engine, 0o600); err != nil {
 		t.Fatal(err)
 	}
