@@ -15,7 +15,7 @@ import (
 // TestAudit runs sessions with a canary in every field that can hold a secret, and reads what they leave.
 func TestAudit(t *testing.T) {
 	const canary = "canary-7f3a"
-	r := start(t, "audit {\n  file = \"audit.log\"\n}\n"+twoTenants("  env = { OWN = \""+canary+"\" }\n  sessions = 1"))
+	r := start(t, "log {\n  level = \"debug\"\n}\naudit {\n  file = \"audit.log\"\n}\n"+twoTenants("  env = { OWN = \""+canary+"\" }\n  sessions = 1"))
 	c, err := client.Dial(r.Addresses()[0], client.Options{Token: "alpha"})
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +68,26 @@ func TestAudit(t *testing.T) {
 	requests, _ := ended["requests"].(map[string]any)
 	if requests["init"] != 1.0 || requests["plan"] != 1.0 || len(requests) != 2 {
 		t.Errorf("requests: %v", requests)
+	}
+	steps, _ := ended["steps"].([]any)
+	if len(steps) != 2 {
+		t.Fatalf("steps: %v", ended["steps"])
+	}
+	for i, want := range []map[string]any{{"request": "init", "outcome": "ok"}, {"request": "plan", "outcome": "failed", "programs": 1.0}} {
+		step, _ := steps[i].(map[string]any)
+		if _, ok := step["seconds"].(float64); !ok {
+			t.Errorf("step %d has no duration: %v", i, step)
+		}
+		for key, value := range want {
+			if step[key] != value {
+				t.Errorf("step %d: %s is %v, want %v", i, key, step[key], value)
+			}
+		}
+	}
+	for line := range strings.Lines(r.log.String()) {
+		if strings.Contains(line, "session=") != strings.Contains(line, "tenant=") {
+			t.Errorf("a line has a session or a tenant alone: %s", line)
+		}
 	}
 	for _, key := range []string{"session", "version", "sha256", "duration", "bytes_received", "bytes_sent"} {
 		if v := ended[key]; v == nil || v == "" || v == 0.0 {

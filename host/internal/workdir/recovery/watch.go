@@ -23,7 +23,7 @@ func (s *Store) watch(k *Keeper) {
 		s.watched.Go(func() { s.pass(notify) })
 	}
 	if err := s.notify.Add(k.workDir); err != nil {
-		s.o.Log.Warn("a session's states are looked at from time to time only", "session", k.record.Session, "error", err)
+		s.o.Log.Warn("a session's states are looked at from time to time only", "session", k.record.Session, "tenant", k.record.Tenant, "error", err)
 	}
 }
 
