@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/provisor/provisor/host"
@@ -40,6 +41,8 @@ exit 0
 		}
 	}
 	data := reachable(t)
+	// As services have it.
+	defer syscall.Umask(syscall.Umask(0o077))
 	for name, disable := range map[string][]host.JailLayer{"all layers": nil, "this one alone": others} {
 		t.Run(name, func(t *testing.T) {
 			r, err := host.New(t.Context(), host.Options{

@@ -38,13 +38,19 @@ func TestUnit(t *testing.T) {
 	}
 	unit := filepath.Join(filepath.Dir(program), "provisor.service")
 	// It looks for the program.
-	if err := os.WriteFile(unit, []byte(strings.ReplaceAll(read(t, "provisor.service"), "/usr/local/bin/provisor", program)), 0o600); err != nil {
-		t.Fatal(err)
+	source := strings.ReplaceAll(read(t, "provisor.service"), "/usr/local/bin/provisor", program)
+	root := filepath.Join(filepath.Dir(program), "provisor-root.service")
+	for path, content := range map[string]string{unit: source, root: source + read(t, "uids.conf")} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, args := range [][]string{
 		{"verify", "--man=no", unit},
+		{"verify", "--man=no", root},
 		// 100 is no hardening at all. What the jail needs (namespaces, mounts, cgroups) and the network cost some 30 points.
 		{"security", "--offline=true", "--no-pager", "--threshold=35", unit},
+		{"security", "--offline=true", "--no-pager", "--threshold=55", root},
 	} {
 		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
 		if strings.Contains(string(out), "unrecognized option") || strings.Contains(string(out), "Unknown") && err != nil {
@@ -215,7 +221,7 @@ func TestImage(t *testing.T) {
 			}
 		}
 	}
-	run(build, build+"/root/usr/local/bin/provisor version && "+build+"/root/usr/local/bin/tofu version && grep -q '\"graph\"' "+build+"/hello.json")
+	run(build, build+"/root/usr/local/bin/provisor --version && "+build+"/root/usr/local/bin/tofu version && grep -q '\"graph\"' "+build+"/hello.json")
 }
 
 func exists(path string) bool {

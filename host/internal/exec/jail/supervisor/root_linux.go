@@ -14,6 +14,8 @@ import (
 // enter makes the root directory and enters it. What is shown of the host is cloned before anything is put up, so that nothing that is
 // put up hides it.
 func (r *Root) enter() error {
+	// The program may be another user's: it is to come through the directories that are made, whatever the daemon's umask is.
+	defer unix.Umask(unix.Umask(0o022))
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("keep the mounts to itself: %w", err)
 	}
