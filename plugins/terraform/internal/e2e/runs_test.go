@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -57,14 +56,13 @@ func TestEngineVersionIsAskedOnce(t *testing.T) {
 	runs.expect(t, "the second time")
 }
 
-// The runs that there are.
+// The runs that there are, by the engine's commands. With which arguments, TestCommands of the plugin says.
 const (
-	runInit      = "init -no-color -input=false -json"
-	runPlan      = "plan -no-color -input=false -json -refresh=true -out=terraform.tfplan"
-	runShowPlan  = "show -no-color -json terraform.tfplan"
-	runShowState = "show -no-color -json"
-	runApply     = "apply -no-color -auto-approve -input=false -json terraform.tfplan"
-	runGraph     = "graph -no-color -type=plan"
+	runInit  = "init"
+	runPlan  = "plan"
+	runShow  = "show"
+	runApply = "apply"
+	runGraph = "graph"
 )
 
 func (l *runLog) sessions(t *testing.T, r *host.Runtime) {
@@ -83,14 +81,14 @@ func (l *runLog) sessions(t *testing.T, r *host.Runtime) {
 		want     []string
 	}{
 		{"Init, Parse", new(pb.Config), []*pb.Request{initialize, parse}, []string{runInit}},
-		{"Init, Plan, Graph", new(pb.Config), []*pb.Request{initialize, plan, ofPlan}, []string{runInit, runPlan, runShowPlan}},
+		{"Init, Plan, Graph", new(pb.Config), []*pb.Request{initialize, plan, ofPlan}, []string{runInit, runPlan, runShow}},
 		{"Init, Plan, Apply, Graph", new(pb.Config), []*pb.Request{initialize, plan, apply, ofState},
-			[]string{runInit, runPlan, runShowPlan, runApply, runShowState}},
+			[]string{runInit, runPlan, runShow, runApply, runShow}},
 		{"the first session of a version", version, []*pb.Request{initialize, parse}, []string{runInit}},
 		{"a later one: Init, Parse", version, []*pb.Request{initialize, parse}, nil},
-		{"a later one: Init, Plan, Graph", version, []*pb.Request{initialize, plan, ofPlan}, []string{runPlan, runShowPlan}},
+		{"a later one: Init, Plan, Graph", version, []*pb.Request{initialize, plan, ofPlan}, []string{runPlan, runShow}},
 		{"a later one: Init, Plan, Apply, Graph", version, []*pb.Request{initialize, plan, apply, ofState},
-			[]string{runPlan, runShowPlan, runApply, runShowState}},
+			[]string{runPlan, runShow, runApply, runShow}},
 	} {
 		runSession(t, r, c.config, c.requests)
 		l.expect(t, c.name, c.want...)
@@ -104,7 +102,7 @@ func (l *runLog) graphs(t *testing.T, r *host.Runtime) {
 		initRequestOf(template), planRequest(&pb.PlanRequest{}), graphRequest(pb.GraphSource_SOURCE_PLAN),
 		applyRequest(&pb.ApplyRequest{}), graphRequest(pb.GraphSource_SOURCE_STATE),
 	})
-	l.expect(t, "the engine's graphs", runInit, runPlan, runShowPlan, runGraph, runApply, runShowState, runGraph)
+	l.expect(t, "the engine's graphs", runInit, runPlan, runShow, runGraph, runApply, runShow, runGraph)
 }
 
 func runSession(t *testing.T, r *host.Runtime, config *pb.Config, requests []*pb.Request) {
@@ -161,8 +159,8 @@ func (l *runLog) handler() slog.Handler {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		switch {
-		case a.Key == "args":
-			l.runs = append(l.runs, strings.Join(a.Value.Any().([]string), " "))
+		case a.Key == "command":
+			l.runs = append(l.runs, a.Value.String())
 		case a.Key == slog.MessageKey && a.Value.String() == "the engine is asked for its version":
 			l.runs = append(l.runs, "version")
 		}
