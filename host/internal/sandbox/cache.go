@@ -121,8 +121,13 @@ type code struct {
 	Digest string
 }
 
-// read returns the outline of the module, once it has made sure that its machine code is as it was made. fs.ErrNotExist: there is no such
-// entry.
+// exists says whether there is such an entry, whole or not.
+func (e entry) exists() bool {
+	_, err := os.Stat(filepath.Join(e.dir, codeFile))
+	return err == nil
+}
+
+// read returns the outline of the module, once it has made sure that its machine code is as it was made.
 func (e entry) read() (outline []byte, err error) {
 	b, err := os.ReadFile(filepath.Join(e.dir, codeFile))
 	if err != nil {

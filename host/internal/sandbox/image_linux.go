@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"unsafe"
@@ -10,11 +11,15 @@ import (
 
 // seal puts the pieces into a file in memory that nobody can change any more.
 func seal(size uint64, pieces []piece) (_ *os.File, err error) {
-	fd, err := unix.MemfdCreate("provisor-memory", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	const name, flags = "provisor-memory", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = unix.MemfdCreate(name, flags) // Linux before 6.3
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make a file in memory: %w", err)
 	}
-	file := os.NewFile(uintptr(fd), "provisor-memory")
+	file := os.NewFile(uintptr(fd), name)
 	defer func() {
 		if err != nil {
 			_ = file.Close()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -90,22 +91,29 @@ func (m *Module) Close(ctx context.Context) error {
 
 // load takes a module from the cache, and returns nil if it is not there or damaged.
 func (r *Runtime) load(ctx context.Context, e entry, snapshot bool) (*Module, error) {
-	module, err := e.read()
-	if errors.Is(err, fs.ErrNotExist) {
+	if !e.exists() {
 		return nil, nil
 	}
 	m := &Module{runtime: r}
+	var originErr error
+	var reading sync.WaitGroup
+	reading.Go(func() { m.origin, originErr = r.readOrigin(e, snapshot) })
+	outline, err := e.read()
 	if err == nil {
-		m.origin, err = r.readOrigin(e, snapshot)
+		m.compiled, err = r.loadCompiled(outline)
 	}
-	if err == nil {
-		m.compiled, err = r.loadCompiled(module)
+	reading.Wait()
+	if err = errors.Join(err, originErr); err == nil {
+		return m, nil
 	}
-	if err != nil {
-		r.log.Warn("the compiled plugin in the cache is of no use, and is made again", "error", err)
-		return nil, nil
+	r.log.Warn("the compiled plugin in the cache is of no use, and is made again", "error", err)
+	if m.origin != nil {
+		m.origin.memory.close()
 	}
-	return m, nil
+	if m.compiled != nil {
+		_ = m.compiled.Close(ctx)
+	}
+	return nil, nil
 }
 
 // readOrigin reads where instances of the entry's module begin.

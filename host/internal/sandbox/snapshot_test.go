@@ -357,6 +357,11 @@ func TestImageWithoutAFile(t *testing.T) {
 			t.Errorf("%s: the memory begins with %q", name, got[:16])
 		}
 		memory.Free()
+		if g.file != nil {
+			if _, err := g.file.WriteAt([]byte("x"), 0); err == nil {
+				t.Errorf("%s: it can be written to", name)
+			}
+		}
 		g.close()
 	}
 	if _, err := newMemory(wasmPage, newImage(2*wasmPage, nil)); err == nil {
