@@ -312,7 +312,8 @@ func stray(script string) string {
 func states(scripts ...string) func(*testing.T, *site) {
 	return func(t *testing.T, s *site) {
 		for _, script := range scripts {
-			d, answer := s.attack(t, "for f in terraform.tfstate errored.tfstate; do "+script+"; done")
+			// What a template does away with before anybody can have seen it is lost.
+			d, answer := s.attack(t, "sleep 1; for f in terraform.tfstate errored.tfstate; do "+script+"; done")
 			if len(answer.GetState()) > 0 {
 				hasFirst(t, answer.GetState())
 			} else if !strings.Contains(answer.GetError(), "read state: ") {
