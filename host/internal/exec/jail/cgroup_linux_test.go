@@ -97,10 +97,10 @@ func TestCgroup(t *testing.T) {
 			began := time.Now()
 			bomb := `b() { b | b & sleep 100; }; b & sleep 1; echo still there`
 			out, status, hits := flood(t, j, cell, "/bin/sh", "-c", bomb)
-			if !strings.Contains(out, "Cannot fork") || hits != (cgroup.Hits{Processes: true}) {
+			if !strings.Contains(out, "fork:") && !strings.Contains(out, "Cannot fork") || hits != (cgroup.Hits{Processes: true}) {
 				t.Errorf("a fork bomb: %s, %#x, %+v", out, status, hits)
 			}
-			if took := time.Since(began); took > 15*time.Second {
+			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("a fork bomb took %v", took)
 			}
 		})
