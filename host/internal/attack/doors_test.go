@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/encoding/gzip" // as the exporter of traces has it
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -113,7 +115,7 @@ func compressedMessages(t *testing.T, a *arena) {
 		compressed
 		want codes.Code
 	}{
-		{compressed{"gzip", bomb.Bytes()}, codes.Unimplemented},
+		{compressed{"gzip", bomb.Bytes()}, codes.Internal},
 		{compressed{"zstd", bomb.Bytes()}, codes.Unimplemented},
 		{compressed{strings.Repeat("x", 10_000), []byte("x")}, codes.Unimplemented},
 		{compressed{"identity", []byte("x")}, codes.Internal},
@@ -129,6 +131,10 @@ func compressedMessages(t *testing.T, a *arena) {
 		}
 		if status.Code(err) != p.want {
 			t.Errorf("%.20q: %v, want %s", p.encoding, err, p.want)
+		}
+		// Health is asked by those whom nobody knows.
+		if _, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: "x"}); status.Code(err) != p.want {
+			t.Errorf("health, %.20q: %v, want %s", p.encoding, err, p.want)
 		}
 		cancel()
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"time"
@@ -127,11 +128,22 @@ func (o *Options) grpc() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(o.MaxMessage + min(o.MaxMessage, DefaultMaxMessage)),
 		grpc.MaxConcurrentStreams(o.StreamsPerConnection),
 		grpc.MaxHeaderListSize(maxMetadata),
+		//lint:ignore SA1019 what is registered for the whole process, as by an exporter of traces, can be refused in no other way
+		grpc.RPCDecompressor(noGzip{}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: half, Timeout: half}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: min(half, 5*time.Second), PermitWithoutStream: true}),
 		grpc.ConnectionTimeout(20 * time.Second),
 		grpc.WaitForHandlers(true),
 	}
+}
+
+// noGzip inflates nothing: who can send a message of a few kB must not make the daemon hold what it inflates to.
+type noGzip struct{}
+
+func (noGzip) Type() string { return "gzip" }
+
+func (noGzip) Do(io.Reader) ([]byte, error) {
+	return nil, errors.New("compressed messages are not taken: send them as they are")
 }
 
 // handshakes does what the listener's settings say of the moment in which a client connects.
