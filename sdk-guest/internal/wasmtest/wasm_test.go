@@ -14,8 +14,9 @@ import (
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
-// maxSmallest is what the smallest plugin may weigh, in bytes; it has 6.9 MB, of which 6.7 are Go's runtime and protobuf.
-const maxSmallest = 7_400_000
+// maxSmallest is what the smallest plugin may weigh, in bytes; it has 7.5 MB, of which 6.7 are Go's runtime and protobuf, and
+// 0.5 is archive/tar: the SDK reads a small archive while it initialises, so that snapshots have that done.
+const maxSmallest = 7_800_000
 
 func TestModuleIsWhatTheABISays(t *testing.T) {
 	b := build(t, "nothing")
