@@ -58,11 +58,6 @@ func (m *Module) ImportGlobal(module, name string, t Type) {
 	m.importAny(module, name, []byte{kindGlobal, byte(t), 0})
 }
 
-// ImportTable imports a table of functions.
-func (m *Module) ImportTable(module, name string, limits []byte) {
-	m.importAny(module, name, append([]byte{kindTable, byte(FuncRef)}, limits...))
-}
-
 // ImportMemory imports a memory.
 func (m *Module) ImportMemory(module, name string, limits []byte) {
 	m.importAny(module, name, append([]byte{kindMemory}, limits...))
