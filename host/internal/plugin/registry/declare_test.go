@@ -209,18 +209,23 @@ func TestFetch(t *testing.T) {
 	}))
 	defer server.Close()
 	h := build(t, func(o *Options) { o.Transport = server.Client().Transport })
+	fetch := func(path string) error {
+		return h.declare(Declared{Plugins: []DeclaredPlugin{{
+			Ref: plugin.Ref{Name: "b", Version: "1.0.0"}, Source: server.URL + path, Digest: hex.EncodeToString(digest[:]), At: "p.hcl:7",
+		}}})
+	}
 	for path, want := range map[string]string{
 		"/none":      "the answer is 404 Not Found",
 		"/elsewhere": "not by HTTPS",
 		"/long.wasm": "larger than 67108864 bytes",
-		"/b.wasm":    "",
 	} {
-		err := h.declare(Declared{Plugins: []DeclaredPlugin{{
-			Ref: plugin.Ref{Name: "b", Version: "1.0.0"}, Source: server.URL + path, Digest: hex.EncodeToString(digest[:]), At: "p.hcl:7",
-		}}})
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if err := fetch(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
+	}
+	// The good one comes last: a plugin that is installed is not fetched again.
+	if err := fetch("/b.wasm"); err != nil {
+		t.Error(err)
 	}
 	h.want(map[string]string{"default": "b@1.0.0"})
 }
