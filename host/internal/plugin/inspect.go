@@ -2,8 +2,6 @@ package plugin
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -38,12 +36,12 @@ func inspect(ctx context.Context, rt *sandbox.Runtime, path string) (*Inspection
 	if err != nil {
 		return nil, err
 	}
-	face, err := rt.Inspect(ctx, module)
+	digest := digestOf(module)
+	face, err := rt.Inspect(ctx, sandbox.Source{Wasm: module, Digest: digest})
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(module)
-	i := &Inspection{Size: int64(len(module)), Digest: hex.EncodeToString(digest[:]), Interface: face}
+	i := &Inspection{Size: int64(len(module)), Digest: digest, Interface: face}
 	manifest, err := ReadManifest(module)
 	if err == nil {
 		i.Manifest = manifest

@@ -89,8 +89,13 @@ func Parse(module []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(module)
-	return &File{Module: module, Digest: hex.EncodeToString(digest[:]), Manifest: manifest}, nil
+	return &File{Module: module, Digest: digestOf(module), Manifest: manifest}, nil
+}
+
+// digestOf is the SHA-256 in hexadecimal.
+func digestOf(module []byte) string {
+	sum := sha256.Sum256(module)
+	return hex.EncodeToString(sum[:])
 }
 
 // Read reads a .wasm file that has a manifest. None of its code runs, and whether it can is not looked at.
@@ -111,13 +116,9 @@ func Read(path string) (*File, error) {
 
 // Compile compiles a plugin that has a manifest.
 func (f *File) Compile(ctx context.Context, rt *sandbox.Runtime) (*Plugin, error) {
-	compile := rt.Compile
-	if f.Manifest.GetSnapshot() {
-		compile = func(ctx context.Context, module []byte) (*sandbox.Module, error) {
-			return rt.CompileSnapshot(ctx, f.Manifest.GetName(), module)
-		}
-	}
-	compiled, err := compile(ctx, f.Module)
+	compiled, err := rt.Compile(ctx, sandbox.Source{
+		Wasm: f.Module, Digest: f.Digest, Name: f.Manifest.GetName(), Snapshot: f.Manifest.GetSnapshot(),
+	})
 	if err != nil {
 		return nil, err
 	}

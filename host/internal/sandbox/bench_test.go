@@ -103,7 +103,7 @@ func benchModule(b *testing.B, o Options, wasm []byte) *Module {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { r.Close(b.Context()) })
-	m, err := r.CompileSnapshot(b.Context(), "bench", wasm)
+	m, err := r.Compile(b.Context(), snapshotOf(wasm))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +15,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -29,7 +27,7 @@ const (
 	// keptModules is how many plugins stay in the cache directory. One takes some five times the size of its file.
 	keptModules = 16
 	// recipe changes when what is made of a plugin does: another one makes it anew.
-	recipe = 3
+	recipe = 4
 	// youngest is how old a file must be before it is taken for one that nobody wants.
 	youngest = time.Hour
 )
@@ -42,7 +40,7 @@ const (
 	outlineFile  = "outline"  // of an entry: the outline of the instrumented module
 	initialFile  = "initial"  // of an entry: what an instance begins as
 	snapshotFile = "snapshot" // of an entry: what an instance is once it is initialised; may be missing
-	codeFile     = "code"     // of an entry: which file of wazero's is the machine code, and its digest
+	codeFile     = "code"     // of an entry: which file of wazero's is the machine code, and its digests
 	lockSuffix   = ".lock"
 )
 
@@ -95,11 +93,10 @@ type entry struct {
 }
 
 // entry is the directory for what that module is made into by this version of the program on such a machine.
-func (c *cache) entry(wasm []byte) entry {
-	digest := sha256.New()
-	fmt.Fprintln(digest, recipe, wazeroVersion(), runtime.GOOS, runtime.GOARCH)
-	digest.Write(wasm)
-	return entry{c, filepath.Join(c.dir, entriesDir, hex.EncodeToString(digest.Sum(nil)[:16]))}
+func (c *cache) entry(s Source) entry {
+	key := sha256.New()
+	fmt.Fprintln(key, recipe, wazeroVersion(), runtime.GOOS, runtime.GOARCH, s.digest())
+	return entry{c, filepath.Join(c.dir, entriesDir, hex.EncodeToString(key.Sum(nil)[:16]))}
 }
 
 // wazeroVersion is "dev" where the program does not say what it was made of, as wazero has it.
@@ -117,8 +114,10 @@ func wazeroVersion() string {
 // code is what an entry says of its machine code.
 type code struct {
 	// File is relative to the cache directory.
-	File   string
-	Digest string
+	File string
+	// Digest is that of the file but for its instructions, which are nearly all of it: wazero itself checks a sum of those once it has read them.
+	Digest       string
+	Instructions section
 }
 
 // exists says whether there is such an entry, whole or not.
@@ -127,7 +126,7 @@ func (e entry) exists() bool {
 	return err == nil
 }
 
-// read returns the outline of the module, once it has made sure that its machine code is as it was made.
+// read returns the outline of the module, once it has made sure that its machine code is as it was made, but for the instructions.
 func (e entry) read() (outline []byte, err error) {
 	b, err := os.ReadFile(filepath.Join(e.dir, codeFile))
 	if err != nil {
@@ -138,7 +137,7 @@ func (e entry) read() (outline []byte, err error) {
 		return nil, fmt.Errorf("%w: %s does not name a file", errDamaged, filepath.Join(e.dir, codeFile))
 	}
 	path := filepath.Join(e.cache.dir, machine.File)
-	switch digest, err := digestFile(path); {
+	switch digest, err := digestFile(path, machine.Instructions); {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %v", errDamaged, err)
 	case digest != machine.Digest:
@@ -182,7 +181,10 @@ func (e entry) keep(parts *instrument.Parts, outline []byte, b build) error {
 	if machine.File, err = filepath.Rel(b.outline, name); err != nil {
 		return err
 	}
-	if machine.Digest, err = digestFile(from); err != nil {
+	if machine.Instructions, err = instructions(from); err != nil {
+		return err
+	}
+	if machine.Digest, err = digestFile(from, machine.Instructions); err != nil {
 		return err
 	}
 	target := filepath.Join(e.cache.dir, machine.File)
@@ -256,40 +258,6 @@ func (e entry) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	return func() { _ = lock.Unlock() }, nil
-}
-
-// pieceBytes is how much of a file one goroutine digests at a time.
-const pieceBytes = 4 << 20
-
-// digestFile is a SHA-256 of the SHA-256s of the file's pieces, which are made side by side.
-func digestFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	sums := make([][sha256.Size]byte, (info.Size()+pieceBytes-1)/pieceBytes)
-	errs := make([]error, len(sums))
-	var digesting sync.WaitGroup
-	for worker := range runtime.GOMAXPROCS(0) {
-		digesting.Go(func() {
-			for i := worker; i < len(sums); i += runtime.GOMAXPROCS(0) {
-				h := sha256.New()
-				_, errs[i] = io.Copy(h, io.NewSectionReader(f, int64(i)*pieceBytes, pieceBytes))
-				h.Sum(sums[i][:0])
-			}
-		})
-	}
-	digesting.Wait()
-	h := sha256.New()
-	for _, sum := range sums {
-		h.Write(sum[:])
-	}
-	return hex.EncodeToString(h.Sum(nil)), errors.Join(errs...)
 }
 
 // prune removes all but that many of the entries, the longest unused first, and what belongs to none. What can't be removed is left: it

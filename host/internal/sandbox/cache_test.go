@@ -77,11 +77,12 @@ func TestDamagedCacheIsMadeAgain(t *testing.T) {
 			name = "machine code"
 		}
 		for how, spoil := range map[string]func([]byte) []byte{
-			"empty":   func([]byte) []byte { return nil },
-			"cut":     func(b []byte) []byte { return b[:len(b)/2] },
-			"garbage": func(b []byte) []byte { return bytes.Repeat([]byte{0xff}, len(b)) },
-			"altered": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
-			"longer":  func(b []byte) []byte { return append(b, 0) },
+			"empty":              func([]byte) []byte { return nil },
+			"cut":                func(b []byte) []byte { return b[:len(b)/2] },
+			"garbage":            func(b []byte) []byte { return bytes.Repeat([]byte{0xff}, len(b)) },
+			"altered":            func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+			"altered at its end": func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
+			"longer":             func(b []byte) []byte { return append(b, 0) },
 		} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				good, err := os.ReadFile(file)
@@ -136,7 +137,7 @@ func TestCacheOfSeveralAtOnce(t *testing.T) {
 	for range 6 {
 		r := newRuntime(t, Options{CacheDir: dir})
 		starting.Go(func() {
-			if _, err := r.CompileSnapshot(t.Context(), "test", module); err != nil {
+			if _, err := r.Compile(t.Context(), snapshotOf(module)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -141,7 +141,7 @@ func TestCompileNamesWhatIsWrong(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := newRuntime(t, Options{Limits: test.limits}).Compile(t.Context(), test.module(wasmtest.NewPlugin()))
+			_, err := newRuntime(t, Options{Limits: test.limits}).Compile(t.Context(), Source{Wasm: test.module(wasmtest.NewPlugin())})
 			if len(test.want) == 0 {
 				if err != nil {
 					t.Fatal(err)

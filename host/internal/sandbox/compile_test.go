@@ -44,7 +44,7 @@ func TestCompilationIsBounded(t *testing.T) {
 				time.AfterFunc(300*time.Millisecond, func() { cancel(errors.New("the operator has changed his mind")) })
 			}
 			began := time.Now()
-			_, err := newRuntime(t, Options{Limits: test.limits}).Compile(ctx, endless())
+			_, err := newRuntime(t, Options{Limits: test.limits}).Compile(ctx, Source{Wasm: endless()})
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
@@ -59,7 +59,7 @@ func TestCompilationIsBounded(t *testing.T) {
 func TestModuleSizeIsBounded(t *testing.T) {
 	p := wasmtest.NewPlugin()
 	p.Data(0, make([]byte, 20<<10))
-	_, err := newRuntime(t, Options{Limits: Limits{ModuleBytes: 10 << 10}}).Compile(t.Context(), p.Handled(wasmtest.I32Const(0)))
+	_, err := newRuntime(t, Options{Limits: Limits{ModuleBytes: 10 << 10}}).Compile(t.Context(), Source{Wasm: p.Handled(wasmtest.I32Const(0))})
 	if err == nil || !strings.HasSuffix(err.Error(), "the limit is 10 KiB (setting module_bytes)") {
 		t.Errorf("got %v", err)
 	}

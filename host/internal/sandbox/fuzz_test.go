@@ -21,7 +21,7 @@ func FuzzHostFunctions(f *testing.F) {
 	defer r.Close(f.Context())
 	var instances []*Instance
 	for _, function := range abi.Imports {
-		m, err := r.CompileSnapshot(f.Context(), "test", callWithRequest(function))
+		m, err := r.Compile(f.Context(), snapshotOf(callWithRequest(function)))
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func goGuest(t testing.TB) []byte {
 func TestGoGuest(t *testing.T) {
 	var log bytes.Buffer
 	r := newRuntime(t, Options{Limits: Limits{MemoryBytes: 64 << 20}, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	m, err := r.CompileSnapshot(t.Context(), "guest", goGuest(t))
+	m, err := r.Compile(t.Context(), snapshotOf(goGuest(t)))
 	if err != nil {
 		t.Fatal(err)
 	}

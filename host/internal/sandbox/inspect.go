@@ -25,8 +25,9 @@ type Interface struct {
 
 // Inspect reads a module's interface. An error means that the bytes are no valid module, or one that takes more to compile than it may; what
 // a valid one lacks is its Problem.
-func (r *Runtime) Inspect(ctx context.Context, wasm []byte) (*Interface, error) {
-	m, _, err := r.unchecked(ctx, wasm, false)
+func (r *Runtime) Inspect(ctx context.Context, s Source) (*Interface, error) {
+	s.Snapshot = false
+	m, _, err := r.unchecked(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func TestInspect(t *testing.T) {
 	defer r.Close(t.Context())
 
 	t.Run("a plugin", func(t *testing.T) {
-		got, err := r.Inspect(t.Context(), wasmtest.NewPlugin().Handled(wasmtest.Unreachable))
+		got, err := r.Inspect(t.Context(), Source{Wasm: wasmtest.NewPlugin().Handled(wasmtest.Unreachable)})
 		if err != nil || got.Problem != nil {
 			t.Fatal(err, got)
 		}
@@ -38,7 +38,7 @@ func TestInspect(t *testing.T) {
 	t.Run("a module that is no plugin", func(t *testing.T) {
 		m := new(wasmtest.Module)
 		m.ImportFunc(abi.HostModule, "shout", nil, nil)
-		got, err := r.Inspect(t.Context(), m.Bytes())
+		got, err := r.Inspect(t.Context(), Source{Wasm: m.Bytes()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestInspect(t *testing.T) {
 		broken := new(wasmtest.Module)
 		broken.Func(nil, []wasmtest.Type{wasmtest.I32}, nil)
 		for _, b := range [][]byte{nil, []byte("text"), broken.Bytes()} {
-			if got, err := r.Inspect(t.Context(), b); err == nil {
+			if got, err := r.Inspect(t.Context(), Source{Wasm: b}); err == nil {
 				t.Errorf("%q: got %v", b, got)
 			}
 		}

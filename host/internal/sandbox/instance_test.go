@@ -226,7 +226,7 @@ func TestFailuresWhileStarting(t *testing.T) {
 			p.ExportMemory(abi.ExportMemory)
 			r := newRuntime(t, Options{})
 			r.snapshotTime = 100 * time.Millisecond
-			m, err := r.CompileSnapshot(t.Context(), "test", p.Bytes())
+			m, err := r.Compile(t.Context(), snapshotOf(p.Bytes()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,7 +260,7 @@ func TestManyInstancesAtOnce(t *testing.T) {
 		wasmtest.GlobalGet(count), wasmtest.I32Const(1), wasmtest.I32Add, wasmtest.GlobalSet(count),
 		wasmtest.I32Const(512), wasmtest.GlobalGet(count), wasmtest.I32Store(0),
 		p.Host(abi.FuncRespond, 512, 4))
-	m, err := newRuntime(t, Options{}).CompileSnapshot(t.Context(), "test", module)
+	m, err := newRuntime(t, Options{}).Compile(t.Context(), snapshotOf(module))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestProcessorTimeIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m, err := newRuntime(t, Options{Limits: Limits{CPUTime: 50 * time.Millisecond}}).CompileSnapshot(t.Context(), "test", module(wasmtest.NewPlugin()))
+			m, err := newRuntime(t, Options{Limits: Limits{CPUTime: 50 * time.Millisecond}}).Compile(t.Context(), snapshotOf(module(wasmtest.NewPlugin())))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,56 +31,65 @@ type Module struct {
 	wantsSeed bool
 }
 
-// Compile compiles a plugin and checks that it speaks the ABI, as far as that can be seen without running any of its code:
-// an error names the export or import that is missing or has another signature than it should.
-func (r *Runtime) Compile(ctx context.Context, wasm []byte) (*Module, error) {
-	m, _, err := r.module(ctx, wasm, false)
-	return m, err
+// Source is a plugin's module as it is shipped.
+type Source struct {
+	Wasm []byte
+	// Digest is the SHA-256 of Wasm in hexadecimal. Empty = it is computed.
+	Digest string
+	// Name is the plugin's, for the log.
+	Name string
+	// Snapshot has instances begin as copies of one that has been initialised.
+	Snapshot bool
 }
 
-// CompileSnapshot does the same, and has instances begin as copies of one that has been initialised: the plugin's _initialize runs once, here,
-// unless it has done so before. Where that can't be done the log of the plugin of that name says why, and nothing is different.
-func (r *Runtime) CompileSnapshot(ctx context.Context, name string, wasm []byte) (*Module, error) {
-	m, e, err := r.module(ctx, wasm, r.snapshots)
-	if err != nil || !r.snapshots || m.origin.snapshot {
-		return m, err
+func (s Source) digest() string {
+	if s.Digest != "" {
+		return s.Digest
 	}
-	snapshot, file, err := m.snapshot(ctx, name)
+	sum := sha256.Sum256(s.Wasm)
+	return hex.EncodeToString(sum[:])
+}
+
+// Compile compiles a plugin and checks that it speaks the ABI, as far as that can be seen without running any of its code:
+// an error names the export or import that is missing or has another signature than it should. Of a plugin that is to be copied the
+// _initialize runs once, here, unless it has done so before; where it can't be copied the log says why, and nothing is different.
+func (r *Runtime) Compile(ctx context.Context, s Source) (*Module, error) {
+	s.Snapshot = s.Snapshot && r.snapshots
+	m, e, err := r.unchecked(ctx, s)
 	if err != nil {
-		r.log.Warn("the plugin allows snapshots, but can't be copied: each instance is initialised anew", "plugin", name, "reason", err)
+		return nil, err
+	}
+	if err := r.check(m.compiled); err != nil {
+		_ = m.Close(ctx)
+		return nil, fmt.Errorf("the module does not speak version %d of the ABI: %w", abi.Major, err)
+	}
+	_, m.wantsSeed = m.compiled.ExportedFunctions()[abi.ExportForked]
+	if !s.Snapshot || m.origin.snapshot {
+		return m, nil
+	}
+	snapshot, file, err := m.snapshot(ctx, s.Name)
+	if err != nil {
+		r.log.Warn("the plugin allows snapshots, but can't be copied: each instance is initialised anew", "plugin", s.Name, "reason", err)
 		return m, nil
 	}
 	if err := e.write(snapshotFile, file...); err != nil {
-		r.log.Warn("the snapshot of the plugin can't be kept", "plugin", name, "error", err)
+		r.log.Warn("the snapshot of the plugin can't be kept", "plugin", s.Name, "error", err)
 	}
 	m.origin.memory.close()
 	m.origin = snapshot
 	return m, nil
 }
 
-// module is a module whose instances begin as its snapshot, if that is wanted and there is one.
-func (r *Runtime) module(ctx context.Context, wasm []byte, snapshot bool) (*Module, entry, error) {
-	m, e, err := r.unchecked(ctx, wasm, snapshot)
-	if err != nil {
-		return nil, e, err
+// unchecked is a module that may not be a plugin at all. It is loaded if it has been compiled before. Its instances begin as its snapshot, if that
+// is wanted and there is one.
+func (r *Runtime) unchecked(ctx context.Context, s Source) (*Module, entry, error) {
+	if n := uint64(len(s.Wasm)); n > r.limits.ModuleBytes {
+		return nil, entry{}, fmt.Errorf("the module has %s, the limit is %s (setting %s)", size(n), size(r.limits.ModuleBytes), settingModule)
 	}
-	if err := r.check(m.compiled); err != nil {
-		_ = m.Close(ctx)
-		return nil, e, fmt.Errorf("the module does not speak version %d of the ABI: %w", abi.Major, err)
-	}
-	_, m.wantsSeed = m.compiled.ExportedFunctions()[abi.ExportForked]
-	return m, e, nil
-}
-
-// unchecked is a module that may not be a plugin at all. It is loaded if it has been compiled before.
-func (r *Runtime) unchecked(ctx context.Context, wasm []byte, snapshot bool) (*Module, entry, error) {
-	if uint64(len(wasm)) > r.limits.ModuleBytes {
-		return nil, entry{}, fmt.Errorf("the module has %s, the limit is %s (setting %s)", size(uint64(len(wasm))), size(r.limits.ModuleBytes), settingModule)
-	}
-	e := r.cache.entry(wasm)
-	m, err := r.load(ctx, e, snapshot)
+	e := r.cache.entry(s)
+	m, err := r.load(ctx, e, s.Snapshot)
 	if m == nil && err == nil {
-		m, err = r.build(ctx, e, wasm, snapshot)
+		m, err = r.build(ctx, e, s)
 	}
 	return m, e, err
 }
@@ -144,8 +155,8 @@ func (r *Runtime) loadCompiled(module []byte) (compiled wazero.CompiledModule, e
 }
 
 // build makes a module's entry in the cache, and loads it.
-func (r *Runtime) build(ctx context.Context, e entry, wasm []byte, snapshot bool) (*Module, error) {
-	prepared, err := vet.Module(wasm, abi.HostModule, wasi_snapshot_preview1.ModuleName)
+func (r *Runtime) build(ctx context.Context, e entry, s Source) (*Module, error) {
+	prepared, err := vet.Module(s.Wasm, abi.HostModule, wasi_snapshot_preview1.ModuleName)
 	if err != nil {
 		return nil, fmt.Errorf("the module can't be taken: %w", err)
 	}
@@ -159,7 +170,7 @@ func (r *Runtime) build(ctx context.Context, e entry, wasm []byte, snapshot bool
 	}
 	defer unlock()
 	// Somebody else may have built it meanwhile.
-	if m, err := r.load(ctx, e, snapshot); m != nil || err != nil {
+	if m, err := r.load(ctx, e, s.Snapshot); m != nil || err != nil {
 		return m, err
 	}
 	outline, err := r.compile(ctx, e, parts)

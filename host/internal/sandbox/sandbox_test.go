@@ -96,9 +96,12 @@ func newRuntime(t *testing.T, o Options) *Runtime {
 	return r
 }
 
+// snapshotOf is the source of a plugin that is copied.
+func snapshotOf(wasm []byte) Source { return Source{Wasm: wasm, Name: "test", Snapshot: true} }
+
 func newInstance(t *testing.T, r *Runtime, wasm []byte, h Host) *Instance {
 	t.Helper()
-	m, err := r.CompileSnapshot(t.Context(), "test", wasm)
+	m, err := r.Compile(t.Context(), snapshotOf(wasm))
 	if err != nil {
 		t.Fatal(err)
 	}

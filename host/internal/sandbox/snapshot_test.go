@@ -27,7 +27,7 @@ func snapshots(t *testing.T, r *Runtime) {
 
 func compileSnapshot(t *testing.T, r *Runtime, wasm []byte) *Module {
 	t.Helper()
-	m, err := r.CompileSnapshot(t.Context(), "test", wasm)
+	m, err := r.Compile(t.Context(), snapshotOf(wasm))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +330,7 @@ func TestSnapshotsAtOnce(t *testing.T) {
 		snapshots(t, r)
 		starting.Go(func() {
 			for range 5 {
-				m, err := r.CompileSnapshot(t.Context(), "test", module)
+				m, err := r.Compile(t.Context(), snapshotOf(module))
 				if err != nil {
 					t.Error(err)
 					return

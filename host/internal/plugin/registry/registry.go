@@ -325,10 +325,11 @@ func (r *Registry) compileInstalled(ctx context.Context, digest string) (*plugin
 	if err != nil {
 		return nil, err
 	}
-	f, err := plugin.Parse(module)
+	manifest, err := plugin.ReadManifest(module)
 	if err != nil {
 		return nil, err
 	}
+	f := plugin.File{Module: module, Digest: digest, Manifest: manifest}
 	return f.Compile(ctx, r.o.Sandbox)
 }
 
