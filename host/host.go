@@ -116,7 +116,9 @@ type Runtime struct {
 	users *userids.Store
 	queue *queue.Queue
 	setup atomic.Pointer[setup]
-	mu    sync.Mutex
+	// prepared waits for what sessions stand on, while New makes the runtime.
+	prepared func() error
+	mu       sync.Mutex
 	// open is how many sessions each tenant has.
 	open map[tenant.Tenant]int
 	// disks has a *diskUse for each tenant whose disk is bounded.
@@ -159,36 +161,32 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	}
 	r := &Runtime{options: o, queue: queue.New(o.Concurrency, o.share), open: make(map[tenant.Tenant]int)}
 	r.killed, r.kill = context.WithCancel(context.WithoutCancel(ctx))
+	r.prepared = sync.OnceValue(r.prepare)
 	defer func() {
 		if err != nil {
+			_ = r.prepared() // it may still go on
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	if r.jail, err = newJail(o); err != nil {
+	// The jail is tried by other processes while this one loads plugins, which would be in vain where there can be no jail.
+	loading, stop := context.WithCancel(ctx)
+	defer stop()
+	var preparing sync.WaitGroup
+	defer preparing.Wait()
+	preparing.Go(func() {
+		if r.prepared() != nil {
+			stop()
+		}
+	})
+	loadErr := r.load(loading)
+	if err := r.prepared(); err != nil {
 		return nil, err
 	}
-	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
-		CacheDir: CompiledDir(o.CacheDir), NoSnapshots: o.NoSnapshots, Limits: sandboxLimits(o.limits()), Log: o.Log,
-	}); err != nil {
-		return nil, err
-	}
-	s, err := newSetup(o, r.jail)
-	if err != nil {
-		return nil, err
-	}
-	r.setup.Store(s)
-	// Plugins that are new are tried out in a session.
-	if err := r.openDirectories(); err != nil {
-		return nil, err
-	}
-	if err := r.openUsers(); err != nil {
-		return nil, err
-	}
-	if err := r.openPlugins(ctx); err != nil {
-		return nil, err
+	if loadErr != nil {
+		return nil, loadErr
 	}
 	// One that is named must be there whatever plugins ask for.
-	if err := s.findEngines(ctx, false); err != nil {
+	if err := r.setup.Load().findEngines(ctx, false); err != nil {
 		return nil, err
 	}
 	if n := r.states.Rescued(); n > 0 && quiet {
@@ -198,6 +196,33 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// prepare makes what sessions stand on, but for their plugins: the jail, directories, users.
+func (r *Runtime) prepare() (err error) {
+	if r.jail, err = newJail(r.options); err != nil {
+		return err
+	}
+	s, err := newSetup(r.options, r.jail)
+	if err != nil {
+		return err
+	}
+	r.setup.Store(s)
+	if err := r.openDirectories(); err != nil {
+		return err
+	}
+	return r.openUsers()
+}
+
+// load loads the plugins that sessions may get.
+func (r *Runtime) load(ctx context.Context) (err error) {
+	o := r.options
+	if r.sandbox, err = sandbox.New(ctx, sandbox.Options{
+		CacheDir: CompiledDir(o.CacheDir), NoSnapshots: o.NoSnapshots, Limits: sandboxLimits(o.limits()), Log: o.Log,
+	}); err != nil {
+		return err
+	}
+	return r.openPlugins(ctx)
 }
 
 func (o *Options) fill() (err error) {

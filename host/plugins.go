@@ -99,6 +99,9 @@ func (r *Runtime) ready(ctx context.Context, p *plugin.Plugin, g plugin.Grants) 
 	if !g.Of(p.Manifest).Program(engineProgram) {
 		return nil
 	}
+	if err := r.prepared(); err != nil {
+		return err
+	}
 	return r.setup.Load().findEngines(ctx, true)
 }
 

@@ -23,6 +23,9 @@ const probeTime = time.Minute
 // probe tries a plugin out: in a session of its own, with directories that are thrown away, it must answer an Init with an empty archive
 // and, if it takes that, a Parse. Whether it answers with an error does not matter: there is nothing in the template.
 func (r *Runtime) probe(ctx context.Context, p *plugin.Plugin, g plugin.Grants) error {
+	if err := r.prepared(); err != nil {
+		return err
+	}
 	pr, err := r.setup.Load().newProfile(DefaultTenant, TenantOptions{})
 	if err != nil {
 		return err

@@ -66,6 +66,7 @@ func runGraph(c *cli.Context, signals *signals) error {
 	// The runtime has ended when the job has: nothing writes to dot any more.
 	var dot []byte
 	options := runtimeOptions(c)
+	options.Log = runtimeLog(c, r.printer)
 	options.Dependencies = func(printed []byte) { dot = printed }
 	options.PluginSettings["terraform_graph"] = "engine" // its own graph is what is shown
 	if err := r.run(ctx, func() (*connection, error) { return connectLocal(options, signals) }); err != nil {

@@ -49,7 +49,7 @@ func runWorkflow(c *cli.Context, w workflow, signals *signals) (err error) {
 		ctx, cancel = context.WithTimeout(ctx, j.timeout)
 		defer cancel()
 	}
-	err = r.run(ctx, func() (*connection, error) { return connect(c, signals) })
+	err = r.run(ctx, func() (*connection, error) { return connect(c, signals, runtimeLog(c, r.printer)) })
 	if j.json {
 		if printErr := r.answers.print(os.Stdout); err == nil {
 			err = printErr

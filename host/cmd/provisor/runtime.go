@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/report"
 )
 
 // runtimeFlags say what a runtime in this process is made of.
@@ -95,16 +97,26 @@ type connection struct {
 }
 
 // connect opens a session with the daemon that the flags name, or with a runtime in this process.
-func connect(c *cli.Context, signals *signals) (*connection, error) {
+func connect(c *cli.Context, signals *signals, log *slog.Logger) (*connection, error) {
 	if address := c.String("server"); address != "" {
-		for _, name := range []string{"plugin", "plugin-setting", "engine", "mirror", "data-dir", "min-free", "ballast", "max-kept", "limit", "request-timeout"} {
+		for _, name := range []string{"plugin", "plugin-setting", "engine", "mirror", "data-dir", "min-free", "ballast", "max-kept", "limit", "request-timeout", "verbose"} {
 			if c.IsSet(name) {
 				return nil, usagef("--%s is for a runtime of this command's own; with --server, the daemon has its own", name)
 			}
 		}
 		return connectRemote(c, signals, address)
 	}
-	return connectLocal(runtimeOptions(c), signals)
+	options := runtimeOptions(c)
+	options.Log = log
+	return connectLocal(options, signals)
+}
+
+// runtimeLog is the log of a runtime in this process, or nil.
+func runtimeLog(c *cli.Context, beside *report.Printer) *slog.Logger {
+	if !c.Bool("verbose") {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(beside.Beside(os.Stderr), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func connectRemote(c *cli.Context, signals *signals, address string) (*connection, error) {
@@ -169,6 +181,7 @@ func goodbye(s *client.Session, hangUp context.CancelFunc) error {
 // connectLocal opens a session of a runtime in this process. A second interrupt ends it at once: its programs are killed, and no
 // answer is waited for.
 func connectLocal(o host.Options, signals *signals) (*connection, error) {
+	began := time.Now()
 	runtime, err := host.New(signals.context, o)
 	if err != nil {
 		return nil, err
@@ -179,6 +192,9 @@ func connectLocal(o host.Options, signals *signals) (*connection, error) {
 		return runtime.Session(ctx, host.DefaultTenant, s)
 	})
 	session := client.NewSession(local)
+	if o.Log != nil {
+		o.Log.Info("ready", "took", time.Since(began).Round(time.Millisecond), "version", version())
+	}
 	return &connection{session: session, close: func(confirmed bool) error {
 		if confirmed {
 			// What it has to say, Close says too.

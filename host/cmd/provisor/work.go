@@ -91,6 +91,7 @@ func workFlags(w workflow) []cli.Flag {
 func sessionFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.DurationFlag{Name: "timeout", Category: categoryOutput, Usage: "cancel the work after `DURATION`, as an interrupt would (0 = never)"},
+		&cli.BoolFlag{Name: "verbose", Category: categoryOutput, Usage: "write the log of this command's own runtime to standard error: when it was ready, what it starts, what it lacks"},
 		&cli.StringFlag{Name: "log-level", Category: categoryOutput, Usage: "show messages from `LEVEL` on, and have the engine trace itself: trace, debug, info, warn, error (default: everything the engine says by itself)"},
 	}
 }

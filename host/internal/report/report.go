@@ -54,6 +54,23 @@ func (p *Printer) Line(format string, args ...any) {
 	p.draw()
 }
 
+// Beside returns a writer of whole lines to w, which may be the same terminal.
+func (p *Printer) Beside(w io.Writer) io.Writer { return beside{p, w} }
+
+type beside struct {
+	*Printer
+	w io.Writer
+}
+
+// Write implements io.Writer.
+func (b beside) Write(lines []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.erase()
+	defer b.draw()
+	return b.w.Write(lines)
+}
+
 // Start begins a step; Done ends it.
 func (p *Printer) Start(step string) {
 	p.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -39,6 +40,19 @@ apply ...
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What is written beside a step makes the line that counts its seconds go and come back.
+func TestBeside(t *testing.T) {
+	var out strings.Builder
+	p := NewPlain(&out)
+	p.live, p.step, p.since = true, "plan", time.Now()
+	if n, err := p.Beside(&out).Write([]byte("a log line\n")); n != 11 || err != nil {
+		t.Errorf("got %d, %v", n, err)
+	}
+	if want := "\r\x1b[Ka log line\n• plan 0.0s"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
 
