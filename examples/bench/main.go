@@ -32,6 +32,7 @@ var sections = []section{
 	{"d", "Several sessions at once", atOnce},
 	{"e", "Open sessions", openSessions},
 	{"f", "The graph of large plans", largePlans},
+	{"g", "The start of a process", processes},
 }
 
 func main() {
