@@ -12,12 +12,8 @@ import (
 	guest "github.com/provisor/provisor/sdk-guest"
 )
 
-// describe adds to the answer what its plan says: what it costs, and what it replaces. That is logged as well.
-func (e engine) describe(ctx context.Context, m *pb.Metadata, complete *pb.PlanComplete) error {
-	plan, err := show.ReadPlan(complete.GetPlan())
-	if err != nil {
-		return err
-	}
+// describe adds to the answer what the plan says: what it costs, and what it replaces. That is logged as well.
+func (e engine) describe(ctx context.Context, m *pb.Metadata, plan *show.Plan, complete *pb.PlanComplete) error {
 	totals, err := graph.PlanTotals(plan)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/provisor/provisor/plugins/terraform/internal/configgraph"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	"github.com/provisor/provisor/plugins/terraform/internal/statefile"
 	"github.com/provisor/provisor/plugins/terraform/internal/timings"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -31,12 +32,12 @@ func (provisioner) Graph(ctx context.Context, req *pb.GraphRequest) *pb.GraphCom
 }
 
 func resources(ctx context.Context, source pb.GraphSource) (*pb.GraphComplete, error) {
-	var show func(engine, context.Context) ([]byte, error)
+	var answer func(engine, context.Context) (*pb.GraphComplete, error)
 	switch source {
 	case pb.GraphSource_SOURCE_PLAN:
-		show = engine.showPlan
+		answer = engine.graphOfPlan
 	case pb.GraphSource_SOURCE_STATE:
-		show = engine.showState
+		answer = engine.graphOfState
 	default:
 		return nil, fmt.Errorf("unknown graph source: %q", source)
 	}
@@ -44,7 +45,23 @@ func resources(ctx context.Context, source pb.GraphSource) (*pb.GraphComplete, e
 	if err != nil {
 		return nil, err
 	}
-	values, err := show(e, ctx)
+	return answer(e, ctx)
+}
+
+func (e engine) graphOfPlan(ctx context.Context) (*pb.GraphComplete, error) {
+	plan, err := e.plannedResources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dependencies, err := e.dependencies(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", stageGraph, err)
+	}
+	return graph.FromPlan(plan, dependencies, graph.Options{Warn: guest.Warn})
+}
+
+func (e engine) graphOfState(ctx context.Context) (*pb.GraphComplete, error) {
+	text, err := e.showState(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", stageGraph, err)
 	}
@@ -52,10 +69,11 @@ func resources(ctx context.Context, source pb.GraphSource) (*pb.GraphComplete, e
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", stageGraph, err)
 	}
-	if source == pb.GraphSource_SOURCE_PLAN {
-		return graph.FromPlan(values, dependencies, graph.Options{Warn: guest.Warn})
+	state, err := show.ReadState(text)
+	if err != nil {
+		return nil, err
 	}
-	return graph.FromState(values, dependencies, graph.Options{Warn: guest.Warn})
+	return graph.FromState(state, dependencies, graph.Options{Warn: guest.Warn})
 }
 
 // showState is the state as JSON: the one in its place, or the one that the engine had to leave elsewhere.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 	"github.com/provisor/provisor/sdk-guest/guesttest"
@@ -77,15 +78,54 @@ func TestGraphWithoutAPlan(t *testing.T) {
 	}
 }
 
+// What an instance has read of a plan gives the answers that the plan's JSON gives, as often as it is asked.
+func TestGraphFromWhatPlanHasRead(t *testing.T) {
+	s, f := ready(t)
+	f.on("show", `{"format_version":"1.2","planned_values":{"root_module":{"resources":[`+
+		`{"address":"null_resource.b","mode":"managed","type":"null_resource","name":"b","values":{}},`+
+		`{"address":"null_resource.a","mode":"managed","type":"null_resource","name":"a","values":{}}]}}}`, "", 0)
+	must(t, s, s.Plan(&pb.PlanRequest{}))
+	ask := func() []*pb.Resource {
+		graph := s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN})
+		must(t, s, graph)
+		return graph.GetResources()
+	}
+	read := lastPlan.plan
+	if read == nil {
+		t.Fatal("what was read of the plan is not kept")
+	}
+	first, again := ask(), ask()
+	lastPlan.digest, lastPlan.plan = "", nil
+	fromFile := ask()
+	if len(first) != 2 {
+		t.Errorf("resources: %v", first)
+	}
+	for name, got := range map[string][]*pb.Resource{"again": again, "from the file": fromFile} {
+		if diff := cmp.Diff(first, got, protocmp.Transform()); diff != "" {
+			t.Errorf("%s (-first +got):\n%s", name, diff)
+		}
+	}
+	// A plan that fails leaves nothing of the one before.
+	lastPlan.plan = read
+	f.on("plan", "", "Error: no", 1)
+	s.Plan(&pb.PlanRequest{})
+	if lastPlan.plan != nil {
+		t.Error("an earlier plan is kept")
+	}
+}
+
 // The plan's JSON is made once, as long as the plan is the same.
 func TestPlanIsShownOnce(t *testing.T) {
 	s, f := planned(t)
 	withGraphSetting(s, graphOfEngine)
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
+	// As an instance that has not planned itself: from the file.
+	lastPlan.digest, lastPlan.plan = "", nil
+	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
 	s.WriteFile(planFile, "another plan")
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
-	want := []string{"graph", "graph", "show", "graph"}
+	want := []string{"graph", "graph", "graph", "show", "graph"}
 	var got []string
 	for _, args := range f.args {
 		command, _, _ := strings.Cut(args, " ")

@@ -13,8 +13,7 @@ func init() { guest.Register(provisioner{}) }
 // A plugin is a library: main never runs.
 func main() {}
 
-// provisioner answers the requests. It holds nothing: what must last from one request to the next is in the session's
-// directories.
+// provisioner answers the requests. What must last from one request to the next is in the session's directories.
 type provisioner struct{}
 
 var _ guest.Provisioner = provisioner{}

@@ -53,11 +53,12 @@ func plan(ctx context.Context, req *pb.PlanRequest, recorder *timings.Recorder, 
 	if err := e.plan(ctx, req, recorder); err != nil {
 		return err
 	}
-	complete.Plan, err = e.showPlan(ctx)
+	text, plan, err := e.describedPlan(ctx)
 	if err != nil {
 		return err
 	}
-	return e.describe(ctx, req.GetMetadata(), complete)
+	complete.Plan = text
+	return e.describe(ctx, req.GetMetadata(), plan, complete)
 }
 
 // plan runs the engine's plan.

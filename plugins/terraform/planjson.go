@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	guest "github.com/provisor/provisor/sdk-guest"
 )
 
@@ -19,6 +20,7 @@ func planDigestFile() string { return filepath.Join(guest.TmpDir(), "plan.sha256
 
 // forgetPlan removes the saved plan and what is kept of it.
 func forgetPlan() error {
+	lastPlan.digest, lastPlan.plan = "", nil
 	for _, name := range []string{planDigestFile(), planJSONFile(), filepath.Join(guest.WorkDir(), planFile)} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove an earlier plan: %w", err)
@@ -27,12 +29,51 @@ func forgetPlan() error {
 	return nil
 }
 
-// showPlan is the saved plan as JSON.
-func (e engine) showPlan(ctx context.Context) ([]byte, error) {
+// lastPlan is the plan that this instance has read last, without its changes: a Graph after a Plan need not read it again. It is no more than
+// a copy of what the session's files have. In an instance that has read none, it is empty.
+var lastPlan struct {
+	digest string
+	plan   *show.Plan
+}
+
+// maxLastPlan is the most bytes of JSON of a plan that is held in memory from one request to the next.
+const maxLastPlan = 8 << 20
+
+// describedPlan is the saved plan as JSON, and what that says.
+func (e engine) describedPlan(ctx context.Context) ([]byte, *show.Plan, error) {
 	digest, err := planDigest()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	text, err := e.showPlan(ctx, digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := show.ReadPlan(text)
+	if err == nil && len(text) <= maxLastPlan {
+		lastPlan.digest, lastPlan.plan = digest, &show.Plan{Prior: plan.Prior, Planned: plan.Planned}
+	}
+	return text, plan, err
+}
+
+// plannedResources is what the saved plan says but its changes.
+func (e engine) plannedResources(ctx context.Context) (*show.Plan, error) {
+	digest, err := planDigest()
+	if err == nil && lastPlan.plan != nil && lastPlan.digest == digest {
+		return lastPlan.plan, nil
+	}
+	var text []byte
+	if err == nil {
+		text, err = e.showPlan(ctx, digest)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", stageGraph, err)
+	}
+	return show.ReadPlan(text)
+}
+
+// showPlan is the saved plan, which has that digest, as JSON.
+func (e engine) showPlan(ctx context.Context, digest string) ([]byte, error) {
 	if kept, err := os.ReadFile(planDigestFile()); err == nil && string(kept) == digest {
 		return os.ReadFile(planJSONFile())
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/provisor/provisor/plugins/terraform/internal/conformance"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -112,9 +113,17 @@ func TestDerivedGraphOfConformance(t *testing.T) {
 				}
 				wantSameGraph(t, want, got)
 			}
-			ofPlan, err := graph.FromPlan(c.Read(t, conformance.PlanJSON), got, graph.Options{})
+			plan, err := show.ReadPlan(c.Read(t, conformance.PlanJSON))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ofPlan, err := graph.FromPlan(plan, got, graph.Options{})
 			checkAnswer(t, c, conformance.GraphOfPlan, ofPlan, err)
-			ofState, err := graph.FromState(c.Read(t, conformance.StateJSON), got, graph.Options{})
+			state, err := show.ReadState(c.Read(t, conformance.StateJSON))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ofState, err := graph.FromState(state, got, graph.Options{})
 			checkAnswer(t, c, conformance.GraphOfState, ofState, err)
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -25,9 +26,17 @@ func complete(source pb.GraphSource, shown, dotText []byte, o Options) (*pb.Grap
 	case err != nil:
 		return nil, err
 	case source == pb.GraphSource_SOURCE_PLAN:
-		return FromPlan(shown, dependencies, o)
+		plan, err := show.ReadPlan(shown)
+		if err != nil {
+			return nil, err
+		}
+		return FromPlan(plan, dependencies, o)
 	case source == pb.GraphSource_SOURCE_STATE:
-		return FromState(shown, dependencies, o)
+		state, err := show.ReadState(shown)
+		if err != nil {
+			return nil, err
+		}
+		return FromState(state, dependencies, o)
 	}
 	return nil, fmt.Errorf("unknown graph source: %q", source)
 }

@@ -1,9 +1,9 @@
 // Package graph makes the answer to a graph request: which resources a template has, which agents hang on them, what
 // hangs on those agents, and what a template asks of its user, all from what the engine says of a plan or a state.
 //
-//	answer, err := graph.FromPlan(planJSON, dependencies, graph.Options{Warn: guest.Warn})
+//	answer, err := graph.FromPlan(plan, dependencies, graph.Options{Warn: guest.Warn})
 //
-// It reads `show -json` (package show) and a dependency graph (package dot reads `graph -type=plan`) and nothing else: no files, no clock, and
+// It takes what `show -json` says (package show) and a dependency graph (package dot reads `graph -type=plan`) and nothing else: no files, no clock, and
 // apart from the ids of Options nothing random. Equal input gives equal answers.
 //
 // There is a file for each kind of thing. Each resource, agent, app and so on is in the answer by its address, and what
@@ -26,13 +26,9 @@ type Options struct {
 	Warn  func(text string) // is told what the template's author should know; nil drops it
 }
 
-// FromPlan makes the answer from `show -json PLANFILE` and the dependency graph: the data resources that were read
+// FromPlan makes the answer from a plan, whose changes it does not look at, and the dependency graph: the data resources that were read
 // before the plan, then everything that is planned.
-func FromPlan(planJSON []byte, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
-	plan, err := show.ReadPlan(planJSON)
-	if err != nil {
-		return nil, err
-	}
+func FromPlan(plan *show.Plan, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
 	var found []*show.Resource
 	plan.Prior.Walk(func(r *show.Resource) {
 		if r.Mode == show.Data {
@@ -43,12 +39,8 @@ func FromPlan(planJSON []byte, dependencies *dot.Graph, o Options) (*pb.GraphCom
 	return extract(found, dependencies, o)
 }
 
-// FromState makes the answer from `show -json` and the dependency graph. A state without values gives an empty one.
-func FromState(stateJSON []byte, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
-	state, err := show.ReadState(stateJSON)
-	if err != nil {
-		return nil, err
-	}
+// FromState makes the answer from a state and the dependency graph. A state without values gives an empty one.
+func FromState(state *show.State, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
 	if state.Root == nil {
 		return &pb.GraphComplete{}, nil
 	}
