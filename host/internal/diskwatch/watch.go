@@ -10,6 +10,7 @@ package diskwatch
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -19,8 +20,11 @@ import (
 )
 
 const (
-	// tick is how often the free space is looked at.
-	tick = 20 * time.Millisecond
+	// tick is how often the free space is looked at when little is left, and longTick when there is much: what fastest fills in that time.
+	tick     = 20 * time.Millisecond
+	longTick = 100 * time.Millisecond
+	// fastest is how many bytes a second all programs of a session together may write.
+	fastest = 32 << 30
 	// lookEvery is how often the directories are, in any case.
 	lookEvery = time.Second
 	// restShare is how much longer than a look the rest after it is, when that is not enough.
@@ -115,7 +119,7 @@ func (w *Watch) Begin(processes func() []int, kill func()) (end func(failed bool
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		delete(w.runs, r)
-		if err == nil && (failed || w.urgent()) {
+		if err == nil && (failed || w.left() <= 0) {
 			err = w.check()
 		}
 		return err
@@ -124,31 +128,45 @@ func (w *Watch) Begin(processes func() []int, kill func()) (end func(failed bool
 
 // watch watches until it is stopped, or a limit is reached.
 func (w *Watch) watch(stop <-chan struct{}, kill func()) error {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
 	for {
 		select {
 		case <-stop:
 			return nil
-		case <-ticker.C:
+		case <-timer.C:
 		}
 		w.mu.Lock()
 		var err error
-		if w.urgent() || !time.Now().Before(w.next) {
+		left := w.left()
+		if left <= 0 || !time.Now().Before(w.next) {
 			err = w.check()
+			left = w.room
 		}
 		w.mu.Unlock()
 		if err != nil {
 			kill()
 			return err
 		}
+		timer.Reset(nextTick(left))
 	}
 }
 
-// urgent says whether the limit may have been reached since the last look. The lock is held.
-func (w *Watch) urgent() bool {
+// nextTick is when to look at the free space again, with so many bytes left.
+func nextTick(left int64) time.Duration {
+	return min(max(time.Duration(float64(left)/fastest*float64(time.Second)), tick), longTick)
+}
+
+// left is how much less may be free before the limit may have been reached. The lock is held.
+func (w *Watch) left() int64 {
+	if w.limits.Bytes == 0 {
+		return math.MaxInt64
+	}
 	free, err := recovery.FreeBytes(w.dirs[0])
-	return err == nil && w.limits.Bytes > 0 && w.free-free >= w.room
+	if err != nil {
+		return math.MaxInt64 // there is a look every second
+	}
+	return w.room - (w.free - free)
 }
 
 // check looks, and says which limit is reached. One file can't have more than the limit, so having just as much is too much. The lock is

@@ -3,12 +3,14 @@ package diskwatch
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -136,6 +138,17 @@ func TestFlood(t *testing.T) {
 			}
 			t.Logf("limit %+v, there was %+v", tt.limits, l.Usage)
 		})
+	}
+}
+
+// However much is left, it can't be written before the next look at the free space.
+func TestNextTick(t *testing.T) {
+	for left, want := range map[int64]time.Duration{
+		0: tick, 100 << 20: tick, 1 << 30: time.Second / 32, 2 << 30: time.Second / 16, 4 << 30: longTick, math.MaxInt64: longTick, -1: tick,
+	} {
+		if got := nextTick(left); got != want {
+			t.Errorf("with %d bytes left: %v, want %v", left, got, want)
+		}
 	}
 }
 

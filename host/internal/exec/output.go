@@ -3,6 +3,7 @@ package exec
 import (
 	"os"
 	"sync"
+	"time"
 
 	"github.com/provisor/provisor/abi"
 )
@@ -13,6 +14,11 @@ const (
 	chunkSize  = 32 << 10
 	chunkCount = 8
 )
+
+// gather is the time between two pieces of output that come in a burst: engines write a line at a time, and each piece wakes up whoever reads
+// it, down to the client. What comes after a silence is passed on at once. Where so much comes that a chunk is filled earlier, it becomes
+// shorter: the program must not wait for us.
+const gather = 5 * time.Millisecond
 
 // output carries one stream from the program's pipe to Read.
 type output struct {
@@ -47,8 +53,19 @@ func (o *output) copy(admit func(int) int) {
 	defer close(o.ended)
 	defer o.pipe.Close()
 	buf := make([]byte, chunkSize)
+	wait := gather
+	var passed time.Time
 	for {
 		n, err := o.pipe.Read(buf)
+		if err == nil && n < len(buf) {
+			n += o.more(buf[n:], wait-time.Since(passed))
+		}
+		if n == len(buf) {
+			wait /= 2
+		} else {
+			wait = min(2*wait+gather/1024, gather)
+		}
+		passed = time.Now()
 		if !o.pass(buf[:n], admit) {
 			return
 		}
@@ -59,6 +76,18 @@ func (o *output) copy(admit func(int) int) {
 			return
 		}
 	}
+}
+
+// more is how much more has come in the pipe after a wait.
+func (o *output) more(buf []byte, wait time.Duration) int {
+	if wait < gather/32 {
+		return 0
+	}
+	select {
+	case <-time.After(wait):
+	case <-o.discarded:
+	}
+	return readMore(o.pipe, buf)
 }
 
 // copyLeft moves what is in the pipe at this moment, at most what a pipe usually holds: who still has its other end may

@@ -36,11 +36,16 @@ func wasKilled(state *os.ProcessState) bool {
 // expireReads makes a read that waits on the pipe return, and the next ones too.
 func expireReads(pipe *os.File) { _ = pipe.SetReadDeadline(time.Unix(1, 0)) }
 
-// readNow reads what is in the pipe without waiting; 0 = nothing, or the end.
+// readNow reads what is in the pipe without waiting, and without heed of expireReads; 0 = nothing, or the end.
 func readNow(pipe *os.File, buf []byte) int {
 	if pipe.SetReadDeadline(time.Time{}) != nil {
 		return 0
 	}
+	return readMore(pipe, buf)
+}
+
+// readMore reads what is in the pipe without waiting; 0 = nothing, or the end, or reads have expired.
+func readMore(pipe *os.File, buf []byte) int {
 	conn, err := pipe.SyscallConn()
 	if err != nil {
 		return 0
@@ -50,5 +55,5 @@ func readNow(pipe *os.File, buf []byte) int {
 		n, _ = syscall.Read(int(fd), buf)
 		return true
 	})
-	return n
+	return max(0, n)
 }

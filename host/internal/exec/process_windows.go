@@ -19,3 +19,5 @@ func wasKilled(state *os.ProcessState) bool { return uint32(state.ExitCode()) ==
 func expireReads(*os.File) {}
 
 func readNow(*os.File, []byte) int { return 0 }
+
+func readMore(*os.File, []byte) int { return 0 }

@@ -34,6 +34,26 @@ func TestEachStreamKeepsItsOrder(t *testing.T) {
 	}
 }
 
+// What comes line by line is not passed on line by line.
+func TestOutputIsGathered(t *testing.T) {
+	const lines = 2000
+	began := time.Now()
+	p := start(t, shell(t, `i=0; while [ $i -lt `+strconv.Itoa(lines)+` ]; do echo x; i=$((i+1)); done`))
+	reads := 0
+	for buf := make([]byte, 32<<10); ; reads++ {
+		s, _, err := p.Read(t.Context(), buf, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s == abi.Ended {
+			break
+		}
+	}
+	if most := int(time.Since(began)/gather) + 2; reads > most {
+		t.Errorf("%d lines were read in %d pieces, want at most %d", lines, reads, most)
+	}
+}
+
 func TestProgramWaitsForItsReader(t *testing.T) {
 	marker := filepath.Join(t.TempDir(), "written")
 	p := start(t, shell(t, `head -c 4000000 /dev/zero; echo yes > `+marker))
