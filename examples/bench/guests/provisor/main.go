@@ -3,13 +3,18 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/provisor/provisor/examples/bench/internal/parse"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 	guest "github.com/provisor/provisor/sdk-guest"
 )
 
-func init() { guest.Register(provisioner{}) }
+func init() {
+	guest.Register(provisioner{})
+	// What parsing makes once, the snapshot has.
+	parse.Source([]byte(parse.Template))
+}
 
 func main() {}
 
@@ -24,4 +29,10 @@ func (provisioner) Init(ctx context.Context, req *pb.InitRequest) *pb.InitComple
 
 func (provisioner) Parse(context.Context, *pb.ParseRequest) *pb.ParseComplete {
 	return parse.Dir(guest.WorkDir())
+}
+
+// Plan ends the instance, so that the next request needs another.
+func (provisioner) Plan(context.Context, *pb.PlanRequest) *pb.PlanComplete {
+	os.Exit(1)
+	return nil
 }

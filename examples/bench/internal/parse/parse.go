@@ -32,18 +32,23 @@ var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variabl
 
 // Dir reads the variables of the template in the directory.
 func Dir(dir string) *pb.ParseComplete {
-	answer, err := parse(filepath.Join(dir, FileName))
+	source, err := os.ReadFile(filepath.Join(dir, FileName))
+	if err != nil {
+		return &pb.ParseComplete{Error: err.Error()}
+	}
+	return Source(source)
+}
+
+// Source reads the variables of the template's file.
+func Source(source []byte) *pb.ParseComplete {
+	answer, err := parse(source)
 	if err != nil {
 		return &pb.ParseComplete{Error: err.Error()}
 	}
 	return answer
 }
 
-func parse(path string) (*pb.ParseComplete, error) {
-	source, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+func parse(source []byte) (*pb.ParseComplete, error) {
 	file, diagnostics := hclparse.NewParser().ParseHCL(source, FileName)
 	if diagnostics.HasErrors() {
 		return nil, diagnostics
