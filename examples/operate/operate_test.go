@@ -88,6 +88,9 @@ func TestPlaces(t *testing.T) {
 	if reload := "reload --admin-socket " + setting("admin_socket") + "\n"; !strings.Contains(unit, reload) {
 		t.Errorf("the unit does not %s", reload)
 	}
+	if !strings.Contains(unit, "Type=notify\n") {
+		t.Error("systemd does not wait until the daemon is ready")
+	}
 	if drain := setting("drain_timeout"); drain != "5m" || !strings.Contains(unit, "TimeoutStopSec=10min\n") {
 		t.Errorf("the unit gives the daemon another time to end than the configuration, %s", drain)
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -96,7 +95,7 @@ func serveConfig(c *cli.Context, signals *signals) (err error) {
 	defer stop()
 	stopReloading := reloadOnHangup(signals.context, d)
 	defer stopReloading()
-	d.Log().Info("ready", "listen", strings.Join(d.Addresses(), " "), "version", version())
+	announce(signals.context, d.Log(), d.Addresses())
 	return d.Serve(signals.context)
 }
 

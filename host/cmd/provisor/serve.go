@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -29,6 +28,7 @@ func serveCommand(signals *signals) *cli.Command {
 			"session may run programs on this machine: a TCP port needs a token file, or TLS with a client CA, or --insecure.\n\n" +
 			"A token file has in each line the SHA-256 of a token in hexadecimal:\n" +
 			"    openssl rand -hex 32 | tee token | tr -d '\\n' | sha256sum > tokens\n\n" +
+			"A service manager is told when the daemon is ready (Type=notify in a unit of systemd).\n\n" +
 			"SIGTERM or an interrupt drains: no new sessions are taken, and running ones may finish within --drain-timeout. A second one ends them.",
 		Flags: append(slices.Concat(runtimeFlags(), stateFlags(daemonMinFree, daemonBallast), installFlags()),
 			&cli.StringFlag{Name: "config", Category: categoryServer, Usage: "take all settings from `FILE`; see provisor config check. SIGHUP reads it again"},
@@ -127,7 +127,7 @@ func serve(c *cli.Context, signals *signals) (err error) {
 		s.Close()
 	})
 	defer stop()
-	log.Info("ready", "listen", strings.Join(s.Addresses(), " "), "version", version())
+	announce(signals.context, log, s.Addresses())
 	return s.Serve(signals.context)
 }
 
