@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
 )
 
 // smallDisk mounts a file system with that many bytes; without the right to, the test is skipped.
@@ -39,7 +41,7 @@ func fill(t *testing.T, dir string) string {
 	for err == nil {
 		_, err = f.Write(make([]byte, 4096))
 	}
-	if !isFull(err) {
+	if !copies.IsFull(err) {
 		t.Fatal(err)
 	}
 	return name

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
 )
 
 // Status is what has become of a record.
@@ -71,11 +73,11 @@ func (s *Store) List() ([]*Entry, error) {
 	var entries []*Entry
 	for _, dir := range dirs {
 		e := &Entry{ID: filepath.Base(dir), Tenant: filepath.Base(filepath.Dir(dir)), Dir: dir, Status: Kept}
-		states, err := generations(dir)
+		states, err := copies.List(dir)
 		if isGone(dir) {
 			continue // delivered, or discarded, just now
 		}
-		e.States = newest(states)
+		e.States = copies.Newest(states)
 		if err == nil {
 			e.Record, err = readRecord(dir)
 		}

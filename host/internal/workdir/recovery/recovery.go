@@ -26,6 +26,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/provisor/provisor/host/internal/tenant"
+	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
 )
 
 // Options of a store.
@@ -46,7 +47,7 @@ type Options struct {
 // Store keeps states. Its methods may be called by several goroutines.
 type Store struct {
 	o      Options
-	reader reader
+	reader copies.Reader
 	// rescued counts records: see Rescued.
 	rescued atomic.Int32
 	// space is held while the ballast is made or given up.
@@ -74,7 +75,7 @@ func Open(o Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the recovery directory: %w", err)
 	}
-	s := &Store{o: o, reader: newReader(), keepers: make(map[string]*Keeper)}
+	s := &Store{o: o, reader: copies.NewReader(), keepers: make(map[string]*Keeper)}
 	s.sweep()
 	s.ensureBallast()
 	return s, nil
@@ -137,7 +138,7 @@ func (s *Store) begin(r Record, work string) (_ *Keeper, err error) {
 		return nil, err
 	}
 	for _, d := range []string{filepath.Dir(dir), s.o.Dir} { // where dir, and the tenant's directory, have appeared
-		if err := syncDir(d); err != nil {
+		if err := copies.SyncDir(d); err != nil {
 			return nil, err
 		}
 	}
@@ -164,7 +165,7 @@ func (s *Store) makeDir(r Record) (string, error) {
 // rewrite replaces a record, on a full disk too as long as there is any ballast.
 func (s *Store) rewrite(dir string, r *Record) error {
 	err := writeRecord(dir, r)
-	if isFull(err) {
+	if copies.IsFull(err) {
 		s.release("a recovery record could not be written")
 		err = writeRecord(dir, r)
 	}
@@ -176,7 +177,7 @@ func writeRecord(dir string, r *Record) error {
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, recordName), b, true)
+	return copies.Replace(filepath.Join(dir, recordName), b, true)
 }
 
 // remove removes a record with its states. It goes at once: nobody sees half of it.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
 )
 
 // whyDied is why the states of a dead process are kept.
@@ -40,10 +42,6 @@ func (s *Store) rescue(dir, work string) error {
 	if !r.KeptAt.IsZero() && r.Unsaved == "" {
 		return nil
 	}
-	states, err := generations(dir)
-	if err != nil {
-		return err
-	}
 	root, err := os.OpenRoot(work)
 	if errors.Is(err, fs.ErrNotExist) {
 		work = dir // where there is no file of that name
@@ -53,9 +51,10 @@ func (s *Store) rescue(dir, work string) error {
 		return err
 	}
 	k := newKeeper(s, *r, dir, work, root)
-	k.resume(states)
-	k.look(true)
-	k.settle()
+	if err := k.copier.Resume(); err != nil {
+		return errors.Join(err, root.Close())
+	}
+	k.copier.Look()
 	if err := k.Keep(cmp.Or(r.Why, whyDied)); err != nil {
 		return err
 	}
@@ -67,21 +66,6 @@ func (s *Store) rescue(dir, work string) error {
 
 // Rescued is how many records Rescue has settled so far, of those that have a state.
 func (s *Store) Rescued() int { return int(s.rescued.Load()) }
-
-// resume goes on from the states (the newest first) that another process has copied.
-func (k *Keeper) resume(states []*State) {
-	if len(states) > 0 {
-		k.sequence = states[0].sequence
-	}
-	whole := newest(states)
-	slices.Reverse(states)
-	k.states = slices.DeleteFunc(states, func(s *State) bool { return s.check() != nil })
-	for _, s := range whole {
-		if f := k.files[s.File]; f != nil {
-			f.sum, f.resumed = s.sum, true
-		}
-	}
-}
 
 // Unsettled are the names of the session directories whose records don't say yet why they are kept: their apply runs, or its process has
 // died.
@@ -122,5 +106,5 @@ func readRecord(dir string) (*Record, error) {
 // empty says whether there is nothing in a record's directory but what was being written.
 func empty(dir string) bool {
 	left, err := os.ReadDir(dir)
-	return err == nil && !slices.ContainsFunc(left, func(e fs.DirEntry) bool { return !isTemp(e.Name()) })
+	return err == nil && !slices.ContainsFunc(left, func(e fs.DirEntry) bool { return !copies.IsTemp(e.Name()) })
 }

@@ -1,6 +1,8 @@
 package recovery
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,9 +13,8 @@ import (
 func (f *fixture) died(t *testing.T) {
 	t.Helper()
 	k := f.begin(t)
-	close(k.stop)
-	k.running.Wait()
 	f.unwatch(k)
+	k.copier.End()
 	if err := k.work.Close(); err != nil {
 		t.Error(err)
 	}
@@ -80,7 +81,7 @@ func TestRescueHalfARecord(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, tempPrefix+"1"), []byte("prov"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ".new-1"), []byte("prov"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Rescue("dir", f.work); err != nil {
@@ -144,11 +145,8 @@ func TestDamagedCopy(t *testing.T) {
 	f.write(t, mainFile, `{"serial":1}`)
 	f.died(t)
 	dir := filepath.Join(f.o.Dir, "default", "dir.1")
-	s := &State{File: mainFile, sequence: 2}
-	if err := s.write(dir, []byte(`{"serial":2}`)); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(s.Path, 3); err != nil {
+	cut := fmt.Sprintf("000000002-%x-%s", sha256.Sum256([]byte(`{"serial":2}`)), mainFile)
+	if err := os.WriteFile(filepath.Join(dir, cut), []byte(`{"s`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f.wantList(t, `dir.1 in use terraform.tfstate={"serial":1}`)

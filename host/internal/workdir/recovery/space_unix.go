@@ -3,7 +3,6 @@
 package recovery
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -19,6 +18,3 @@ func FreeBytes(dir string) (int64, error) {
 	free := uint64(st.Bavail) * uint64(st.Bsize)
 	return int64(min(free, math.MaxInt64)), nil
 }
-
-// isFull says whether an error means that the disk, or this user's share of it, is full.
-func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }

@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -19,9 +18,4 @@ func FreeBytes(dir string) (int64, error) {
 		return 0, fmt.Errorf("look at the file system of %s: %w", dir, err)
 	}
 	return int64(min(free, math.MaxInt64)), nil
-}
-
-// isFull says whether an error means that the disk is full.
-func isFull(err error) bool {
-	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }

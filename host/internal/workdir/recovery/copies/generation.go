@@ -1,4 +1,4 @@
-package recovery
+package copies
 
 import (
 	"crypto/sha256"
@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -32,14 +31,13 @@ type State struct {
 }
 
 // A copy's name says which generation it is and what is in it, so that a cut one is never taken for a state: SEQUENCE-SHA256-FILE.
-var generationName = regexp.MustCompile(`^([0-9]{9})-([0-9a-f]{64})-(.{1,170})$`)
-
-const generationFormat = "%09d-%x-%s"
+const nameFormat = "%09d-%x-%s"
 
 // tempPrefix begins the names of files that are being written.
 const tempPrefix = ".new-"
 
-func isTemp(name string) bool { return strings.HasPrefix(name, tempPrefix) }
+// IsTemp says whether a file's name is that of one that was being written when its process died.
+func IsTemp(name string) bool { return strings.HasPrefix(name, tempPrefix) }
 
 // write puts a generation into the directory, where it appears at once. It is not yet safe from the machine's own death: see sync.
 func (s *State) write(dir string, content []byte) error {
@@ -47,11 +45,11 @@ func (s *State) write(dir string, content []byte) error {
 	s.Path = s.path(dir)
 	s.Bytes = int64(len(content))
 	s.At = time.Now()
-	return replace(s.Path, content, false)
+	return Replace(s.Path, content, false)
 }
 
 func (s *State) path(dir string) string {
-	return filepath.Join(dir, fmt.Sprintf(generationFormat, s.sequence, s.sum, url.PathEscape(s.File)))
+	return filepath.Join(dir, fmt.Sprintf(nameFormat, s.sequence, s.sum, url.PathEscape(s.File)))
 }
 
 // sync returns when the generation would survive the machine's death.
@@ -63,7 +61,7 @@ func (s *State) sync() error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(s.Path))
+	return SyncDir(filepath.Dir(s.Path))
 }
 
 // Read returns the state's content, which is what was copied.
@@ -99,15 +97,15 @@ func (s *State) damaged() error {
 	return fmt.Errorf("%s: its checksum is wrong: it was cut short, or changed by somebody else", s.Path)
 }
 
-// generations lists what its name says is a state in the directory, the newest first.
-func generations(dir string) ([]*State, error) {
+// List lists what its name says is a state in the directory, the newest first.
+func List(dir string) ([]*State, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var states []*State
 	for _, e := range entries {
-		s, ok := parseGeneration(e.Name())
+		s, ok := parse(e.Name())
 		if !ok || !e.Type().IsRegular() {
 			continue
 		}
@@ -121,26 +119,24 @@ func generations(dir string) ([]*State, error) {
 	return states, nil
 }
 
-// parseGeneration takes the name of a copy apart.
-func parseGeneration(name string) (*State, bool) {
-	match := generationName.FindStringSubmatch(name)
-	if match == nil {
-		return nil, false
-	}
+// parse takes the name of a copy apart.
+func parse(name string) (*State, bool) {
+	number, rest, _ := strings.Cut(name, "-")
+	sum, file, _ := strings.Cut(rest, "-")
 	s := new(State)
 	var err error
-	if s.sequence, err = strconv.Atoi(match[1]); err != nil {
+	if s.sequence, err = strconv.Atoi(number); err != nil || hex.DecodedLen(len(sum)) != len(s.sum) {
 		return nil, false
 	}
-	if _, err := hex.Decode(s.sum[:], []byte(match[2])); err != nil {
+	if _, err := hex.Decode(s.sum[:], []byte(sum)); err != nil {
 		return nil, false
 	}
-	s.File, err = url.PathUnescape(match[3])
-	return s, err == nil && url.PathEscape(s.File) == match[3]
+	s.File, err = url.PathUnescape(file)
+	return s, err == nil && s.File != "" && filepath.Base(s.path("")) == name
 }
 
-// newest are the newest states of each file that are whole, the newest first.
-func newest(states []*State) []*State {
+// Newest are the newest states of each file that are whole, the newest first.
+func Newest(states []*State) []*State {
 	var whole []*State
 	for _, s := range states {
 		if slices.ContainsFunc(whole, func(w *State) bool { return w.File == s.File }) {
@@ -153,9 +149,9 @@ func newest(states []*State) []*State {
 	return whole
 }
 
-// replace puts content (0600) at path: whoever looks finds what was there before or all of it; durable is whether it has to survive the
-// machine's death by the time that replace returns.
-func replace(path string, content []byte, durable bool) (err error) {
+// Replace puts content (0600) at path: whoever looks finds what was there before or all of it; durable is whether it has to survive the
+// machine's death by the time that Replace returns.
+func Replace(path string, content []byte, durable bool) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix)
 	if err != nil {
 		return err
@@ -175,11 +171,11 @@ func replace(path string, content []byte, durable bool) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil || !durable {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
-// syncDir makes what has appeared in a directory survive the machine's death.
-func syncDir(dir string) error {
+// SyncDir makes what has appeared in a directory survive the machine's death.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // it has no such thing
 	}

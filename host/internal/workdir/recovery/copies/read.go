@@ -1,4 +1,4 @@
-package recovery
+package copies
 
 import (
 	"bytes"
@@ -36,14 +36,15 @@ var errNotWhole = errors.New("not a whole JSON document")
 // sum is the checksum of a state's content.
 type sum [sha256.Size]byte
 
-// reader reads states, with bounded memory.
-type reader struct{ memory *semaphore.Weighted }
+// Reader reads states, with bounded memory: one for all that a process copies.
+type Reader struct{ memory *semaphore.Weighted }
 
-func newReader() reader { return reader{semaphore.NewWeighted(readerMemory)} }
+// NewReader makes one.
+func NewReader() Reader { return Reader{semaphore.NewWeighted(readerMemory)} }
 
 // look reads the named file and passes its content to use, if it is a regular file that holds a whole JSON document and is not as it was
 // (nil = whatever it was). The content is use's until it returns.
-func (r reader) look(root *os.Root, name string, was fs.FileInfo, use func([]byte) error) (fs.FileInfo, error) {
+func (r Reader) look(root *os.Root, name string, was fs.FileInfo, use func([]byte) error) (fs.FileInfo, error) {
 	info, err := root.Lstat(name)
 	switch {
 	case err != nil:
@@ -82,7 +83,7 @@ func (r reader) look(root *os.Root, name string, was fs.FileInfo, use func([]byt
 // errMoving: the file was written while it was read, so that what was read may be half of one state and half of another.
 var errMoving = errors.New("it was written while it was read")
 
-func (r reader) read(f *os.File, before fs.FileInfo, use func([]byte) error) error {
+func (r Reader) read(f *os.File, before fs.FileInfo, use func([]byte) error) error {
 	weight := 2 * (before.Size() + 1)
 	// It can't fail: nothing ends the context, and no file has more than all of it.
 	_ = r.memory.Acquire(context.Background(), weight)

@@ -1,0 +1,12 @@
+package copies
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+// IsFull says whether an error means that the disk is full.
+func IsFull(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
+}

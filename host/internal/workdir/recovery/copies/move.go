@@ -1,0 +1,59 @@
+package copies
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Move is the last resort for states that could not be copied: the file itself goes where its copy would be, which takes no space.
+func (c *Copier) Move() {
+	for _, name := range c.o.Files {
+		if f := c.files[name]; f.unsaved != nil {
+			f.unsaved = c.move(name, f.unsaved)
+		}
+	}
+}
+
+// move returns why a file was not moved.
+func (c *Copier) move(name string, unsaved error) error {
+	if filepath.Base(name) != name {
+		return unsaved // a template may have made its directory a link
+	}
+	info, err := c.o.Root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !info.Mode().IsRegular():
+		return nil // somebody has taken it away meanwhile
+	case err != nil:
+		return errors.Join(unsaved, err)
+	}
+	content, err := c.checksum(name)
+	if err != nil {
+		return errors.Join(unsaved, err)
+	}
+	c.sequence++
+	s := &State{File: name, Bytes: info.Size(), At: time.Now(), sequence: c.sequence, sum: content}
+	s.Path = s.path(c.o.Dir)
+	if err := os.Rename(filepath.Join(c.o.Work, name), s.Path); err != nil {
+		return errors.Join(unsaved, err)
+	}
+	c.add(s)
+	c.o.Log.Warn("a state could not be copied aside and was moved there", "why", unsaved)
+	return nil
+}
+
+func (c *Copier) checksum(name string) (s sum, err error) {
+	f, err := c.o.Root.Open(name)
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	h.Sum(s[:0])
+	return s, err
+}
