@@ -152,7 +152,8 @@ limits {
   # Each may be left out; provisor serve --help lists all that there are, with their defaults.
   log_bytes    = "64MiB"
   program_runs = 100
-  # How long an engine may take to end by itself after a cancel, and a plugin to answer then.
+  # How long an engine may take to end by itself after a cancel, and a plugin to answer then. An apply whose daemon has died may go on for as long
+  # before it is interrupted.
   exit_timeout = "3m"
   grace_period = "10s"
 }

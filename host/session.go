@@ -222,7 +222,7 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	p, err := exec.Start(exec.Program{
 		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, slices.Concat(c.Env, c.HostEnv), u.limits.GetProgramMemoryBytes()), Dir: c.Dir, Stdin: c.Stdin,
 		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.programJail(), Cell: u.cell(dir, c), Holds: []*os.File{held},
-		Watch: dir.disk, LimitHit: func(err error) { dir.hit.Store(&err) },
+		Keep: dir.keep(c), Watch: dir.disk, LimitHit: func(err error) { dir.hit.Store(&err) },
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/workdir"
 	"github.com/provisor/provisor/host/internal/workdir/recovery"
@@ -77,6 +78,14 @@ func (d *directory) Keep(request []byte) (session.Keeper, error) {
 	}
 	d.keeper = k
 	return k, nil
+}
+
+// keep is where an apply that runs a program has its states; nil = it is none.
+func (d *directory) keep(c session.Command) *jail.Keep {
+	if c.Request != session.Apply || d.keeper == nil {
+		return nil
+	}
+	return &jail.Keep{Work: d.Session.Work, Dir: d.keeper.Dir(), Files: d.record.Files}
 }
 
 // newRecord is what is known of a session before its client has said anything.

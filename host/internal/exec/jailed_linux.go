@@ -21,7 +21,7 @@ type jailed struct {
 func (p *Program) startJailed(cmd *osexec.Cmd, ends *pipeEnds) (tree, error) {
 	command := jail.Command{
 		Path: cmd.Path, Args: p.Args, Env: cmd.Env, Dir: cmd.Dir, Cell: p.Cell, ExitTimeout: p.ExitTimeout,
-		Stdout: ends.child[0], Stderr: ends.child[1], Drains: ends.outputs[:], Holds: p.Holds,
+		Stdout: ends.child[0], Stderr: ends.child[1], Drains: ends.outputs[:], Holds: p.Holds, Keep: p.Keep,
 	}
 	if p.Stdin {
 		command.Stdin = ends.child[2]

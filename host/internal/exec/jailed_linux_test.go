@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host/internal/exec/jail"
+	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
 )
 
 // underJail is the jail of the programs that shell makes; nil = none.
@@ -161,12 +163,12 @@ func TestDaemonDies(t *testing.T) {
 	}
 	tests := []struct {
 		name, script string
-		exitTimeout  string
+		exitTimeout  time.Duration
 		finishes     bool
 	}{
-		{name: "the program finishes", finishes: true, exitTimeout: "1m",
+		{name: "the program finishes", finishes: true, exitTimeout: time.Minute,
 			script: `trap 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo working on it, and saying so at some length; done; echo end >finished; exit' INT; SIGN while :; do sleep 0.05; done`},
-		{name: "the program does not care", exitTimeout: "1s",
+		{name: "the program does not care", exitTimeout: time.Second,
 			script: `trap '' INT; SIGN while :; do echo x; sleep 0.05; done`},
 	}
 	for _, test := range tests {
@@ -174,13 +176,10 @@ func TestDaemonDies(t *testing.T) {
 			dir := t.TempDir()
 			s := newSign(t, dir)
 			lock := filepath.Join(dir, "lock")
-			daemon := osexec.Command(os.Args[0])
-			daemon.Env = append(os.Environ(), "EXEC_TEST_DAEMON="+strings.Join([]string{
-				dir, lock, test.exitTimeout, strings.Replace(test.script, "SIGN", "exec 9>"+s.path+"; echo >&9; (exec setsid sleep 300) & ", 1)}, "\n"))
-			daemon.Stderr = os.Stderr
-			if err := daemon.Start(); err != nil {
-				t.Fatal(err)
-			}
+			daemon := startDaemon(t, testDaemon{
+				Dir: dir, Lock: lock, ExitTimeout: test.exitTimeout,
+				Script: strings.Replace(test.script, "SIGN", "exec 9>"+s.path+"; echo >&9; (exec setsid sleep 300) & ", 1),
+			})
 			s.seen(t)
 			daemon.Process.Kill()
 			daemon.Wait()
@@ -203,34 +202,181 @@ func TestDaemonDies(t *testing.T) {
 	}
 }
 
-// beDaemon runs a program in a jail until it is killed.
+// A state that an engine has written wholly is not lost when its daemon has died, whatever the engine does with the file afterwards.
+func TestDaemonDiesInAnApply(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for exit timeouts")
+	}
+	const writes = `printf '{"serial":2}' >state; sleep 0.3; `
+	tests := []struct {
+		name string
+		// onInterrupt is what the engine does when it is interrupted. Otherwise it finishes after a second.
+		onInterrupt string
+		exitTimeout time.Duration
+		// interrupted is how often it is, and before says that the first time was the daemon's.
+		interrupted string
+		before      bool
+		want        string
+	}{
+		{name: "it may finish", exitTimeout: time.Minute, want: `{"serial":3}`},
+		{name: "it empties the file at its end", onInterrupt: writes + ": >state; exit", exitTimeout: 300 * time.Millisecond, interrupted: "x", want: `{"serial":2}`},
+		{name: "it is killed while it writes", onInterrupt: writes + `printf '{"ser' >state; sleep 60`, exitTimeout: 600 * time.Millisecond, interrupted: "x", want: `{"serial":2}`},
+		{name: "it leaves a FIFO", onInterrupt: writes + "rm state; mkfifo state; exit", exitTimeout: 300 * time.Millisecond, interrupted: "x", want: `{"serial":2}`},
+		{name: "it leaves a link", onInterrupt: writes + "rm state; echo '{}' >other; ln -s other state; exit", exitTimeout: 300 * time.Millisecond, interrupted: "x", want: `{"serial":2}`},
+		{name: "it writes nothing", onInterrupt: "exit", exitTimeout: 300 * time.Millisecond, interrupted: "x", want: `{"serial":1}`},
+		{name: "it was interrupted before", exitTimeout: time.Minute, interrupted: "x", before: true, want: `{"serial":3}`},
+	}
+	kinds := map[string]testDaemon{"everything": {}, "no namespaces": {Options: jail.Options{NoNamespaces: true}}}
+	if os.Getuid() == 0 {
+		kinds["another user"] = testDaemon{Options: jail.Options{User: 212345}}
+	}
+	for kind, d := range kinds {
+		for i, test := range tests {
+			if kind != "everything" && i > 1 {
+				break // what the rest depends on is the same
+			}
+			t.Run(kind+"/"+test.name, func(t *testing.T) {
+				t.Parallel()
+				d := d
+				var record string
+				d.Dir, record = t.TempDir(), t.TempDir()
+				d.Lock = filepath.Join(t.TempDir(), "lock")
+				s := newSign(t, d.Dir)
+				if user := d.Options.User; user != 0 {
+					for _, path := range []string{d.Dir, s.path} {
+						if err := os.Chown(path, user, user); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				d.Keep = &jail.Keep{Work: d.Dir, Dir: record, Files: []string{"state"}}
+				d.ExitTimeout, d.Interrupt = test.exitTimeout, test.before
+				d.Script = `exec 9>` + s.path + `; printf '{"serial":1}' >state; trap 'printf x >>interrupted; echo >&9; ` + test.onInterrupt + `' INT
+echo ready; echo >&9; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.05; done; printf '{"serial":3}' >state`
+				d.Script = strings.ReplaceAll(d.Script, test.onInterrupt+"'", strings.ReplaceAll(test.onInterrupt, "'", `'\''`)+"'")
+				daemon := startDaemon(t, d)
+				s.seen(t)
+				if test.before {
+					s.seen(t)
+				}
+				daemon.Process.Kill()
+				daemon.Wait()
+				s.gone(t, 20*time.Second)
+				locked(t, d.Lock)
+				if got, _ := os.ReadFile(filepath.Join(d.Dir, "interrupted")); string(got) != test.interrupted {
+					t.Errorf("interrupts: %q, want %q", got, test.interrupted)
+				}
+				states, err := copies.List(record)
+				if err != nil || len(states) != 1 {
+					t.Fatalf("copies: %v, %v; want one", states, err)
+				}
+				if got, err := states[0].Read(); err != nil || string(got) != test.want {
+					t.Errorf("the copy is %s, %v; want %s", got, err, test.want)
+				}
+			})
+		}
+	}
+}
+
+// locked waits for the lock, which a supervisor holds until its end.
+func locked(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A program that was interrupted is not interrupted once more when it is closed.
+func TestCloseInterruptsOnce(t *testing.T) {
+	inJails(t, func(t *testing.T, j *jail.Jail) {
+		dir := t.TempDir()
+		s := newSign(t, dir)
+		p := start(t, shell(t, `exec 9>`+s.path+`; trap 'printf x >>interrupted; echo >&9' INT; echo >&9
+i=0; while [ $i -lt 10 ]; do i=$((i+1)); sleep 0.05; done`, func(p *Program) { p.Jail, p.Dir, p.Cell.Write = j, dir, []string{dir} }))
+		s.seen(t)
+		if err := p.Interrupt(); err != nil {
+			t.Error(err)
+		}
+		s.seen(t)
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "interrupted")); string(got) != "x" {
+			t.Errorf("interrupts: %q, %v", got, err)
+		}
+	})
+}
+
+// testDaemon is a process that runs a program in a jail until it is killed.
+type testDaemon struct {
+	Dir         string
+	Lock        string
+	ExitTimeout time.Duration
+	Script      string
+	Options     jail.Options
+	Keep        *jail.Keep
+	// Interrupt interrupts the program once it has written something.
+	Interrupt bool
+}
+
+func startDaemon(t *testing.T, d testDaemon) *osexec.Cmd {
+	t.Helper()
+	b, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	daemon := osexec.Command(os.Args[0])
+	daemon.Env = append(os.Environ(), "EXEC_TEST_DAEMON="+string(b))
+	daemon.Stderr = os.Stderr
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return daemon
+}
+
+// beDaemon is the process of a testDaemon.
 func beDaemon(arguments string) {
-	args := strings.SplitN(arguments, "\n", 4)
 	err := func() error {
-		lock, err := os.OpenFile(args[1], os.O_RDWR|os.O_CREATE, 0o600)
+		var d testDaemon
+		if err := json.Unmarshal([]byte(arguments), &d); err != nil {
+			return err
+		}
+		var holds []*os.File
+		if d.Lock != "" {
+			lock, err := os.OpenFile(d.Lock, os.O_RDWR|os.O_CREATE, 0o600)
+			if err != nil {
+				return err
+			}
+			if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+				return err
+			}
+			holds = append(holds, lock)
+		}
+		j, err := jail.New(d.Options)
 		if err != nil {
 			return err
 		}
-		if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-			return err
-		}
-		timeout, err := time.ParseDuration(args[2])
-		if err != nil {
-			return err
-		}
-		j, err := jail.New(jail.Options{})
-		if err != nil {
-			return err
-		}
-		p, err := Start(Program{Path: "/bin/sh", Args: []string{"-c", args[3]}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: args[0],
-			Jail: j, Cell: jail.Cell{Write: []string{args[0]}}, Holds: []*os.File{lock}, ExitTimeout: timeout})
+		p, err := Start(Program{Path: "/bin/sh", Args: []string{"-c", d.Script}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: d.Dir,
+			Jail: j, Cell: jail.Cell{Write: []string{d.Dir}, User: d.Options.User}, Holds: holds, Keep: d.Keep, ExitTimeout: d.ExitTimeout})
 		if err != nil {
 			return err
 		}
 		buf := make([]byte, 1000)
 		for {
-			if s, _, err := p.Read(context.Background(), buf, -1); err != nil || s == abi.Ended {
+			s, _, err := p.Read(context.Background(), buf, -1)
+			if err != nil || s == abi.Ended {
 				return fmt.Errorf("the program has ended: %v", err)
+			}
+			if d.Interrupt {
+				d.Interrupt = false
+				if err := p.Interrupt(); err != nil {
+					return err
+				}
 			}
 		}
 	}()

@@ -39,9 +39,11 @@ type Process struct {
 	written atomic.Int64  // bytes of both outputs
 	limited atomic.Bool   // OutputLimit was passed
 
-	started  time.Time
-	exited   atomic.Bool // a kill comes too late to be the reason
-	killedBy atomic.Pointer[string]
+	started time.Time
+	exited  atomic.Bool // a kill comes too late to be the reason
+	// interrupted: it was asked to end. Engines that are asked twice end at once, and do not write their state.
+	interrupted atomic.Bool
+	killedBy    atomic.Pointer[string]
 	// done is closed once the program and its group are gone; result and strays are final then.
 	done   chan struct{}
 	result *guestpb.ExecResult
@@ -201,6 +203,7 @@ func (p *Process) Interrupt() error {
 		return nil
 	default:
 	}
+	p.interrupted.Store(true)
 	if err := p.tree.interrupt(); err != nil {
 		return fmt.Errorf("interrupt %s: %w: %w", p.program.Path, err, abi.IO)
 	}
@@ -219,13 +222,15 @@ func (p *Process) Kill(reason string) error {
 	return nil
 }
 
-// Close interrupts the program, kills it with its process group once ExitTimeout has passed, and returns when all of
+// Close interrupts the program unless it was before, kills it with its process group once ExitTimeout has passed, and returns when all of
 // them are gone. Output that nobody has read is lost. It may be called again; the error names processes that did not go.
 func (p *Process) Close() error {
 	for _, o := range p.outputs {
 		o.discard() // a program that is blocked on a full pipe would not hear the interrupt
 	}
-	_ = p.Interrupt()
+	if !p.interrupted.Load() {
+		_ = p.Interrupt()
+	}
 	timer := time.NewTimer(p.program.ExitTimeout)
 	defer timer.Stop()
 	var killErr error

@@ -48,6 +48,9 @@ type Program struct {
 	// Holds are files that stay open for as long as anything of a jailed program is there, also when the daemon has died. The program
 	// does not get them.
 	Holds []*os.File
+	// Keep, if not nil, is where an apply has its states: when the daemon has died, a jailed program may take ExitTimeout to finish before it is
+	// interrupted, and its states are copied until it has ended.
+	Keep *jail.Keep
 }
 
 // Watch watches over programs.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
 )
 
 // Options say which layers a jail is made of. The zero value takes what the machine offers.
@@ -137,7 +139,13 @@ type Command struct {
 	Holds []*os.File
 	// ExitTimeout is how long the program may take from its interrupt to its end when this process has died.
 	ExitTimeout time.Duration
+	// Keep, if not nil, is where an apply has its states: should this process die, the program may take ExitTimeout to finish before it is
+	// interrupted, and its states are copied.
+	Keep *Keep
 }
+
+// Keep is where an apply has its states.
+type Keep = supervisor.Keep
 
 // ErrLost is the error of a program whose supervisor has died.
 var ErrLost = errors.New("the program's supervisor has died")

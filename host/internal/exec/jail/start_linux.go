@@ -55,7 +55,7 @@ func (j *Jail) Start(c Command) (*Process, error) {
 	}
 	c.Stdin = stdin
 	return j.start(&supervisor.Spec{
-		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir, ExitTimeout: c.ExitTimeout, Drains: len(c.Drains),
+		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir, ExitTimeout: c.ExitTimeout, Drains: len(c.Drains), Keep: c.Keep,
 	}, &c)
 }
 

@@ -37,16 +37,15 @@ func newKeeper(s *Store, r Record, dir, work string, root *os.Root) *Keeper {
 		log: s.o.Log.With("record", filepath.Base(dir), "session", r.Session, "tenant", r.Tenant),
 	}
 	k.copier = copies.New(copies.Options{
-		Place: k.Place(), Root: root, Reader: s.reader, Log: k.log,
+		Work: work, Root: root, Dir: dir, Files: r.Files, Reader: s.reader,
 		Full: func() { s.release("a state could not be copied aside") }, Meanwhile: s.watchRoom,
+		Report: func(what string, err error) { k.log.Warn(what, "error", err) },
 	})
 	return k
 }
 
-// Place is where the states come from and go to, for whoever goes on copying them when this process has died.
-func (k *Keeper) Place() copies.Place {
-	return copies.Place{Work: k.workDir, Dir: k.dir, Files: k.record.Files}
-}
+// Dir is where the copies go, for whoever makes them when this process has died.
+func (k *Keeper) Dir() string { return k.dir }
 
 // begin copies what is there already, and then what the apply makes of it.
 func (k *Keeper) begin() {

@@ -177,7 +177,7 @@ func writeRecord(dir string, r *Record) error {
 	if err != nil {
 		return err
 	}
-	return copies.Replace(filepath.Join(dir, recordName), b, true)
+	return copies.Replace(dir, recordName, b, true)
 }
 
 // remove removes a record with its states. It goes at once: nobody sees half of it.

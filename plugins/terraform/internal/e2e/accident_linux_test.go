@@ -70,28 +70,43 @@ func (s *tally) count(t *testing.T, ended []string, delivered, kept []byte) {
 // A kill of the daemon at any moment of an apply loses no resource that was made, but for those under way; no process stays, and the
 // next start says what it recovered.
 func TestDaemonIsKilled(t *testing.T) {
-	w := newWitness(t)
-	v := newVictim(t, t.TempDir())
-	sum := tally{check: checkUnderWay}
-	for range *accidents {
-		s := v.planned(w.template(millis))
-		done := v.apply(s)
-		w.await(t, 1)
-		time.Sleep(rand.N(applyTime))
-		v.end(os.Kill)
-		answer := <-done
-		s.Close()
-		took := v.awaitNoProcess()
-		sum.slowest = max(sum.slowest, took)
-		v.start()
-		v.checkClean()
-		log, state := v.logged(), v.takeOne()
-		if said := strings.Contains(log, "an apply's state is kept"); said != (state != nil) {
-			t.Errorf("the next start said so: %t, and there is a state: %t; log:\n%s", said, state != nil, log)
-		}
-		sum.count(t, w.reset(), answer.state, state)
+	// What OpenTofu has written wholly it may empty again, if it is interrupted in the moment in which it ends.
+	const end = 80 * time.Millisecond
+	for _, tt := range []struct {
+		name, exitTimeout string
+		// millis is how long a resource takes. The kill comes within the time since pause after so many resources were begun.
+		millis, begun int
+		pause, within time.Duration
+	}{
+		{name: "at any moment", exitTimeout: "1m", millis: millis, begun: 1, within: applyTime},
+		{name: "at the end", exitTimeout: "1m", millis: millis, begun: resources, pause: (millis - 20) * time.Millisecond, within: end},
+		// What is left of the apply then takes as long as the engine may go on.
+		{name: "long before the end", exitTimeout: "1s", millis: 400, begun: 2*chains + 1, pause: 200 * time.Millisecond, within: end},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWitness(t)
+			v := newVictim(t, t.TempDir(), "--exit-timeout", tt.exitTimeout)
+			sum := tally{check: checkUnderWay}
+			for range max(2, *accidents/3) {
+				s := v.planned(w.template(tt.millis))
+				done := v.apply(s)
+				w.await(t, tt.begun)
+				time.Sleep(tt.pause + rand.N(tt.within))
+				v.end(os.Kill)
+				answer := <-done
+				s.Close()
+				sum.slowest = max(sum.slowest, v.awaitNoProcess())
+				v.start()
+				v.checkClean()
+				log, state := v.logged(), v.takeOne()
+				if said := strings.Contains(log, "an apply's state is kept"); said != (state != nil) {
+					t.Errorf("the next start said so: %t, and there is a state: %t; log:\n%s", said, state != nil, log)
+				}
+				sum.count(t, w.reset(), answer.state, state)
+			}
+			t.Log(&sum)
+		})
 	}
-	t.Log(&sum)
 }
 
 // A kill of the engine loses no more: the last complete state is in the answer, or kept. OpenTofu writes none in the first 20 seconds, and then

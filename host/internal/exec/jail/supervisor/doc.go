@@ -4,7 +4,7 @@
 // has taken on the rest (no capabilities, Landlock, seccomp), reaps what the program leaves, and stays until all of it is gone.
 //
 // The supervisor outlives the daemon: when the daemon's end of the control socket closes, it interrupts the program, gives it
-// the exit timeout, and kills the tree.
+// the exit timeout, and kills the tree. An apply may finish first, within the exit timeout as well, and its states are copied from there on.
 //
 // The package imports next to nothing, so that few other packages are initialized before it.
 package supervisor

@@ -16,8 +16,11 @@ type Spec struct {
 	Args []string // with the program's own name
 	Env  []string
 	Dir  string
-	// ExitTimeout is how long the program may take to end once the daemon is gone.
+	// ExitTimeout is how long the program may take from its interrupt to its end once the daemon is gone.
 	ExitTimeout time.Duration
+	// Keep, if not nil, is what an apply writes its states to: the supervisor copies them once the daemon is gone, and interrupts the program
+	// only when it has had ExitTimeout to finish.
+	Keep *Keep `json:",omitempty"`
 
 	// Drains are read ends of the program's output: read once the daemon no longer does, so that the program can come to its end.
 	Drains int
@@ -52,6 +55,14 @@ type Spec struct {
 	Landlock        *Landlock `json:",omitempty"`
 	// Filters are seccomp filters, each an array of struct sock_filter in the machine's own form.
 	Filters [][]byte `json:",omitempty"`
+}
+
+// Keep is where an apply has its states.
+type Keep struct {
+	// Work is the work directory, and Dir where copies go.
+	Work, Dir string
+	// Files are the names of the states, relative to the work directory, with slashes.
+	Files []string
 }
 
 // Limit is a resource limit, hard and soft.

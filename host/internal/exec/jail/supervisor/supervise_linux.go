@@ -26,6 +26,10 @@ type supervisor struct {
 	killing bool
 	// exited is set once the program itself has ended.
 	exited bool
+	// interrupted is set once the program was asked to end. A second time, an engine would end without writing its state.
+	interrupted bool
+
+	keeping *keeping // nil while the daemon keeps the states, and where there are none
 }
 
 // run is a supervisor's whole life; it returns the exit code.
@@ -39,6 +43,10 @@ func run() int {
 	}
 	s := &supervisor{Spec: spec, control: control, events: json.NewEncoder(control)}
 	ignoreSignals()
+	if failure := s.holdPlace(); failure != nil {
+		_ = s.events.Encode(Event{Failure: failure})
+		return 1
+	}
 	if failure := s.prepare(); failure != nil {
 		_ = s.events.Encode(Event{Failure: failure})
 		return 1
@@ -51,6 +59,7 @@ func run() int {
 	_ = s.events.Encode(Event{Started: true})
 	if !s.Try {
 		s.attend()
+		s.keeping.end()
 	}
 	return 0
 }
@@ -58,7 +67,7 @@ func run() int {
 // ignoreSignals lets the signals pass that are sent to all processes of a terminal or a service: the daemon decides when the program
 // ends. They are not set to be ignored, since the program would inherit that.
 func ignoreSignals() {
-	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGXFSZ)
 }
 
 // prepare does what the whole process must do before the program starts.
@@ -141,7 +150,7 @@ func (s *supervisor) attend() {
 	commands, ends := make(chan byte), make(chan end)
 	go readCommands(s.control, commands)
 	go s.children.reap(ends)
-	var deadline, again <-chan time.Time
+	var patience, deadline, again <-chan time.Time
 	pause := time.Millisecond
 	for {
 		select {
@@ -150,16 +159,23 @@ func (s *supervisor) attend() {
 			case !open: // the daemon is gone
 				commands = nil
 				s.drain()
-				s.children.interrupt()
-				deadline = time.After(s.ExitTimeout)
-				if s.exited {
+				s.keep()
+				switch {
+				case s.exited:
 					s.killing = true
+				case s.Keep != nil && !s.interrupted:
+					patience = time.After(s.ExitTimeout) // what an apply has done wholly needs no rescue
+				default:
+					deadline = s.end()
 				}
 			case c == Interrupt:
+				s.interrupted = true
 				s.children.interrupt()
 			case c == Kill:
 				s.killing = true
 			}
+		case <-patience:
+			deadline = s.end()
 		case <-deadline:
 			s.killing = true
 		case <-again:
@@ -179,6 +195,15 @@ func (s *supervisor) attend() {
 			pause = min(2*pause, 50*time.Millisecond)
 		}
 	}
+}
+
+// end asks the program to end, and returns until when it may.
+func (s *supervisor) end() (deadline <-chan time.Time) {
+	if !s.interrupted {
+		s.interrupted = true
+		s.children.interrupt()
+	}
+	return time.After(s.ExitTimeout)
 }
 
 // readCommands passes on what the daemon wants, until it is gone.

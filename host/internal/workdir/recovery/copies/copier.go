@@ -1,5 +1,6 @@
 // Package copies copies states aside as an engine writes them: each file of a work directory whenever it is whole, and the newest copy of each stays.
-// The daemon does so for an apply, and the supervisor of the engine once the daemon is gone. It imports little, for the latter's sake.
+// The daemon does so for an apply, and the supervisor of the engine once the daemon is gone. For the latter's sake the package imports little: what it
+// imports is initialized before each supervisor begins.
 package copies
 
 import (
@@ -7,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -24,17 +24,12 @@ const (
 	maxRest   = time.Second
 )
 
-// Place is where states come from and go to.
-type Place struct {
+// Options of a copier.
+type Options struct {
 	// Work is the work directory, and Dir where the copies go.
 	Work, Dir string
 	// Files are the names of the states, relative to the work directory, with slashes.
 	Files []string
-}
-
-// Options of a copier.
-type Options struct {
-	Place
 	// Root is the work directory, and the caller's to close.
 	Root   *os.Root
 	Reader Reader
@@ -42,7 +37,8 @@ type Options struct {
 	Full func()
 	// Meanwhile, if not nil, is called each time before the files are looked at.
 	Meanwhile func()
-	Log       *slog.Logger
+	// Report, if not nil, is told of what goes wrong.
+	Report func(what string, err error)
 }
 
 // Copier copies states. What is not said to be for several goroutines is for one at a time, and not between Begin and End.
@@ -77,6 +73,9 @@ func New(o Options) *Copier {
 	c := &Copier{
 		o: o, files: make(map[string]*file),
 		changed: make(chan struct{}, 1), unsafe: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	if o.Report == nil {
+		c.o.Report = func(string, error) {}
 	}
 	for _, name := range o.Files {
 		c.files[name] = new(file)
@@ -228,7 +227,7 @@ func (c *Copier) look(event bool) {
 		case !isFailure(err):
 		default:
 			if f.unsaved == nil {
-				c.o.Log.Error("a state can't be copied aside for now", "error", err)
+				c.o.Report("a state can't be copied aside for now", err)
 			}
 			f.unsaved = err
 		}
@@ -311,13 +310,13 @@ func (c *Copier) settle() {
 		}
 		kept = append(kept, s)
 		if err := s.sync(); err != nil {
-			c.o.Log.Warn("a copy of a state may not survive the machine's death", "error", err)
+			c.o.Report("a copy of a state may not survive the machine's death", err)
 			return
 		}
 	}
 	for _, s := range old {
 		if err := os.Remove(s.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			c.o.Log.Warn("an old copy of a state stays", "error", err)
+			c.o.Report("an old copy of a state stays", err)
 		}
 	}
 	c.mu.Lock()

@@ -14,8 +14,8 @@ func FuzzGenerationName(f *testing.F) {
 	f.Add("record")
 	f.Fuzz(func(t *testing.T, name string) {
 		s, ok := parse(name)
-		if ok && filepath.Base(s.path("dir")) != name {
-			t.Errorf("%q was read as %+v, whose name is %q", name, s, s.path("dir"))
+		if ok && s.name() != name {
+			t.Errorf("%q was read as %+v, whose name is %q", name, s, s.name())
 		}
 	})
 }

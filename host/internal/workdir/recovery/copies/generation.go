@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -26,12 +24,19 @@ type State struct {
 	// At is when it was copied: soon after the engine wrote it.
 	At time.Time
 
+	dir      string
 	sequence int
 	sum      sum
 }
 
 // A copy's name says which generation it is and what is in it, so that a cut one is never taken for a state: SEQUENCE-SHA256-FILE.
 const nameFormat = "%09d-%x-%s"
+
+// A file's name in a copy's, and back.
+var (
+	escape   = strings.NewReplacer("%", "%25", "/", "%2F")
+	unescape = strings.NewReplacer("%25", "%", "%2F", "/")
+)
 
 // tempPrefix begins the names of files that are being written.
 const tempPrefix = ".new-"
@@ -42,15 +47,22 @@ func IsTemp(name string) bool { return strings.HasPrefix(name, tempPrefix) }
 // write puts a generation into the directory, where it appears at once. It is not yet safe from the machine's own death: see sync.
 func (s *State) write(dir string, content []byte) error {
 	s.sum = sha256.Sum256(content)
-	s.Path = s.path(dir)
+	s.place(dir)
 	s.Bytes = int64(len(content))
 	s.At = time.Now()
-	return Replace(s.Path, content, false)
+	return Replace(dir, s.name(), content, false)
 }
 
-func (s *State) path(dir string) string {
-	return filepath.Join(dir, fmt.Sprintf(nameFormat, s.sequence, s.sum, url.PathEscape(s.File)))
+// place says that the generation is, or is to be, in the directory.
+func (s *State) place(dir string) {
+	s.dir, s.Path = dir, join(dir, s.name())
 }
+
+func (s *State) name() string {
+	return fmt.Sprintf(nameFormat, s.sequence, s.sum, escape.Replace(s.File))
+}
+
+func join(dir, name string) string { return dir + string(os.PathSeparator) + name }
 
 // sync returns when the generation would survive the machine's death.
 func (s *State) sync() error {
@@ -61,7 +73,7 @@ func (s *State) sync() error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return SyncDir(filepath.Dir(s.Path))
+	return SyncDir(s.dir)
 }
 
 // Read returns the state's content, which is what was copied.
@@ -109,7 +121,7 @@ func List(dir string) ([]*State, error) {
 		if !ok || !e.Type().IsRegular() {
 			continue
 		}
-		s.Path = filepath.Join(dir, e.Name())
+		s.place(dir)
 		if info, err := e.Info(); err == nil {
 			s.Bytes, s.At = info.Size(), info.ModTime()
 		}
@@ -131,8 +143,8 @@ func parse(name string) (*State, bool) {
 	if _, err := hex.Decode(s.sum[:], []byte(sum)); err != nil {
 		return nil, false
 	}
-	s.File, err = url.PathUnescape(file)
-	return s, err == nil && s.File != "" && filepath.Base(s.path("")) == name
+	s.File = unescape.Replace(file)
+	return s, file != "" && s.name() == name
 }
 
 // Newest are the newest states of each file that are whole, the newest first.
@@ -149,10 +161,10 @@ func Newest(states []*State) []*State {
 	return whole
 }
 
-// Replace puts content (0600) at path: whoever looks finds what was there before or all of it; durable is whether it has to survive the
-// machine's death by the time that Replace returns.
-func Replace(path string, content []byte, durable bool) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix)
+// Replace puts content (0600) into a file of the directory: whoever looks finds what was there before or all of it; durable is whether it has
+// to survive the machine's death by the time that Replace returns.
+func Replace(dir, name string, content []byte, durable bool) (err error) {
+	f, err := os.CreateTemp(dir, tempPrefix)
 	if err != nil {
 		return err
 	}
@@ -168,10 +180,10 @@ func Replace(path string, content []byte, durable bool) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil || !durable {
+	if err := os.Rename(f.Name(), join(dir, name)); err != nil || !durable {
 		return err
 	}
-	return SyncDir(filepath.Dir(path))
+	return SyncDir(dir)
 }
 
 // SyncDir makes what has appeared in a directory survive the machine's death.

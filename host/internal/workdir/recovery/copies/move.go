@@ -6,7 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -21,7 +21,7 @@ func (c *Copier) Move() {
 
 // move returns why a file was not moved.
 func (c *Copier) move(name string, unsaved error) error {
-	if filepath.Base(name) != name {
+	if strings.Contains(name, "/") {
 		return unsaved // a template may have made its directory a link
 	}
 	info, err := c.o.Root.Lstat(name)
@@ -37,12 +37,12 @@ func (c *Copier) move(name string, unsaved error) error {
 	}
 	c.sequence++
 	s := &State{File: name, Bytes: info.Size(), At: time.Now(), sequence: c.sequence, sum: content}
-	s.Path = s.path(c.o.Dir)
-	if err := os.Rename(filepath.Join(c.o.Work, name), s.Path); err != nil {
+	s.place(c.o.Dir)
+	if err := os.Rename(join(c.o.Work, name), s.Path); err != nil {
 		return errors.Join(unsaved, err)
 	}
 	c.add(s)
-	c.o.Log.Warn("a state could not be copied aside and was moved there", "why", unsaved)
+	c.o.Report("a state could not be copied aside and was moved there", unsaved)
 	return nil
 }
 

@@ -1,0 +1,85 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
+)
+
+// keeping goes on, once the daemon is gone, with what that did for the states of an apply: it copies them aside.
+type keeping struct {
+	copier *copies.Copier
+	root   *os.Root
+	events *os.File // nil where the kernel gives no watch: then the copier finds out when it looks by itself
+}
+
+// holdPlace opens the directories that states come from and go to while they can be seen: the root directory of its own does not show them.
+func (s *supervisor) holdPlace() *Failure {
+	if s.Keep == nil {
+		return nil
+	}
+	for _, dir := range []*string{&s.Keep.Work, &s.Keep.Dir} {
+		fd, err := unix.Open(*dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return failed("", "", &os.PathError{Op: "keep states: open", Path: *dir, Err: err})
+		}
+		*dir = fmt.Sprintf("/proc/self/fd/%d", fd)
+	}
+	return nil
+}
+
+// keep begins to copy. Where it can't, what the daemon has copied and the files themselves are left to the next daemon.
+func (s *supervisor) keep() {
+	if s.Keep == nil {
+		return
+	}
+	root, err := os.OpenRoot(s.Keep.Work)
+	if err != nil {
+		return
+	}
+	copier := copies.New(copies.Options{Work: s.Keep.Work, Root: root, Dir: s.Keep.Dir, Files: s.Keep.Files, Reader: copies.NewReader()})
+	if copier.Resume() != nil {
+		_ = root.Close()
+		return
+	}
+	s.keeping = &keeping{copier: copier, root: root, events: watch(s.Keep.Work, copier.Wake)}
+	copier.Begin()
+}
+
+// watch tells of changes in a directory until the file that it returns is closed, or returns nil.
+func watch(dir string, wake func()) *os.File {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil
+	}
+	events := os.NewFile(uintptr(fd), "inotify")
+	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_MODIFY|unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
+		_ = events.Close()
+		return nil
+	}
+	go func() {
+		b := make([]byte, 16<<10)
+		for {
+			if _, err := events.Read(b); err != nil {
+				return
+			}
+			wake()
+		}
+	}()
+	return events
+}
+
+// end looks for the last time: the program and all that it has started is gone.
+func (k *keeping) end() {
+	if k == nil {
+		return
+	}
+	if k.events != nil {
+		_ = k.events.Close()
+	}
+	k.copier.End()
+	_ = k.root.Close()
+}
