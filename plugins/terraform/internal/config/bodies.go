@@ -1,13 +1,14 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 
 	"github.com/hashicorp/hcl/v2"
 )
 
-// A Body is all that one configuration file says.
+// A Body is what one configuration file says, or a part of it: some of its blocks.
 type Body struct {
 	Override bool // what it says replaces what other files say
 	JSON     bool
@@ -17,14 +18,15 @@ type Body struct {
 
 // Bodies reads the configuration of modules whole. All that it reads shares the bounds of one template.
 type Bodies struct {
-	fsys   fs.FS
-	engine string
-	budget *budget
+	fsys     fs.FS
+	engine   string
+	budget   *budget
+	partSize int
 }
 
 // NewBodies reads modules below fsys, as the named engine would choose their files.
 func NewBodies(fsys fs.FS, engine string) *Bodies {
-	return &Bodies{fsys, engine, newBudget()}
+	return &Bodies{fsys, engine, newBudget(), partSize}
 }
 
 // Size is how many bytes of configuration are right in dir.
@@ -50,8 +52,8 @@ func (b *Bodies) find(dir string) (fs.FS, []source, error) {
 	return fsys, sources, err
 }
 
-// Each calls use with each file right in dir, in the order in which the engine merges them, and keeps none: a syntax tree takes
-// many times the memory of its text. A file that can't be read or parsed is an error, and so is what use returns.
+// Each calls use with each file right in dir, part by part, in the order in which the engine merges them, and keeps none: a syntax tree
+// takes many times the memory of its text. A file that can't be read or parsed is an error, and so is what use returns.
 func (b *Bodies) Each(dir string, use func(Body) error) error {
 	fsys, sources, err := b.find(dir)
 	if err != nil {
@@ -59,16 +61,61 @@ func (b *Bodies) Each(dir string, use func(Body) error) error {
 	}
 	for _, s := range sources {
 		text, err := readFile(fsys, s.name, maxFile)
+		if err == nil {
+			err = b.parts(text, s, use)
+		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		parsed, diags := parseBody(text, s, b.budget)
-		if diags.HasErrors() || parsed == nil {
-			return fmt.Errorf("%s: %w", s.name, diags)
-		}
-		if err := use(Body{Override: s.override, JSON: s.json, Text: text, Body: parsed.Body}); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
 	return nil
+}
+
+// partSize is how many bytes of native syntax are parsed at once, at least: a file of 2,000 resources as a whole takes a guest twice as
+// long, and three times the memory.
+const partSize = 2 << 10
+
+// parts parses a file part by part. A part that can be parsed ends outside of all blocks, texts and comments, so what follows it means
+// what it means in the whole file. A part that can't be is parsed again with more of the file. Only an attribute outside of all blocks that
+// is there twice goes unnoticed.
+func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
+	at, size := hcl.InitialPos, b.partSize
+	for {
+		part := text
+		if !s.json {
+			part = text[:blockEnd(text, size)]
+		}
+		parsed, diags := parseBody(part, s, at, b.budget)
+		if diags.HasErrors() || parsed == nil {
+			if len(part) == len(text) {
+				return diags
+			}
+			size = 2 * len(part)
+			continue
+		}
+		if err := use(Body{Override: s.override, JSON: s.json, Text: part, Body: parsed.Body}); err != nil {
+			return err
+		}
+		if text = text[len(part):]; len(text) == 0 {
+			return nil
+		}
+		at.Line += bytes.Count(part, []byte("\n"))
+		at.Byte += len(part)
+		size = b.partSize
+	}
+}
+
+// blockEnd is where the first line ends that is nothing but a closing brace and begins behind so many bytes, or else the end of the text.
+func blockEnd(text []byte, after int) int {
+	for from := after; from < len(text); {
+		i := bytes.Index(text[from:], []byte("\n}"))
+		if i < 0 {
+			break
+		}
+		from += i + len("\n}")
+		if rest := bytes.TrimPrefix(text[from:], []byte("\r")); bytes.HasPrefix(rest, []byte("\n")) {
+			return len(text) - len(rest) + 1
+		}
+	}
+	return len(text)
 }

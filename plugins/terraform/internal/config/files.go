@@ -128,7 +128,7 @@ func parseFile(fsys fs.FS, s source, budget *budget) (*file, hcl.Diagnostics) {
 
 // parseText parses what was read of a file, if the budget allows it.
 func parseText(text []byte, s source, budget *budget) (*file, hcl.Diagnostics) {
-	parsed, diags := parseBody(text, s, budget)
+	parsed, diags := parseBody(text, s, hcl.InitialPos, budget)
 	if parsed == nil {
 		return nil, diags
 	}
@@ -136,14 +136,15 @@ func parseText(text []byte, s source, budget *budget) (*file, hcl.Diagnostics) {
 	return &file{s, content, text}, append(diags, contentDiags...)
 }
 
-func parseBody(text []byte, s source, budget *budget) (*hcl.File, hcl.Diagnostics) {
+// parseBody parses a file, or a part of it that begins at a place.
+func parseBody(text []byte, s source, at hcl.Pos, budget *budget) (*hcl.File, hcl.Diagnostics) {
 	if diag := budget.check(text, s); diag != nil {
 		return nil, hcl.Diagnostics{diag}
 	}
 	if s.json {
 		return hcljson.Parse(text, s.name)
 	}
-	return hclsyntax.ParseConfig(text, s.name, hcl.InitialPos)
+	return hclsyntax.ParseConfig(text, s.name, at)
 }
 
 // A tooBigError is a file over its limit.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -28,57 +29,74 @@ func (a arguments) all() references {
 // split takes what the schema names out of a body, and returns the references in all the rest. Which names the rest may have is the
 // business of a provider's schema, which is not known here: the engine has planned with it, so they are right.
 func split(body hcl.Body, schema *hcl.BodySchema) (*hcl.BodyContent, arguments, error) {
+	if native, ok := body.(*hclsyntax.Body); ok {
+		return splitNative(native, schema)
+	}
 	content, rest, diags := body.PartialContent(schema)
 	if diags.HasErrors() {
 		return nil, nil, diags
 	}
-	native, ok := body.(*hclsyntax.Body)
-	if !ok {
-		// In JSON, attributes and blocks look alike, and hold the same references as long as the names in there are just names:
-		// see checkJSON.
-		attributes, diags := rest.JustAttributes()
-		if diags.HasErrors() {
-			return nil, nil, diags
-		}
-		arguments := make(arguments, len(attributes))
-		for name, a := range attributes {
-			arguments.add(name, referencesOf(nil, a.Expr))
-		}
-		return content, arguments, nil
+	// In JSON, attributes and blocks look alike, and hold the same references as long as the names in there are just names: see
+	// checkJSON.
+	attributes, diags := rest.JustAttributes()
+	if diags.HasErrors() {
+		return nil, nil, diags
 	}
-	arguments := make(arguments)
-	if err := nativeArguments(native, nil, arguments.add); err != nil {
-		return nil, nil, err
-	}
-	for _, a := range schema.Attributes {
-		delete(arguments, a.Name)
-	}
-	for _, b := range schema.Blocks {
-		delete(arguments, b.Type)
+	arguments := make(arguments, len(attributes))
+	for name, a := range attributes {
+		arguments.add(name, referencesOf(nil, a.Expr))
 	}
 	return content, arguments, nil
 }
 
-// nativeArguments hands the references in each attribute and block to add. names are those of the iterators of the dynamic blocks around.
-func nativeArguments(body *hclsyntax.Body, names []string, add func(name string, r references)) error {
+// splitNative does in one go what PartialContent and JustAttributes take several for, with maps of their own for each body.
+func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (*hcl.BodyContent, arguments, error) {
+	content, arguments := &hcl.BodyContent{Attributes: make(hcl.Attributes)}, make(arguments)
+	for name, a := range body.Attributes {
+		if slices.ContainsFunc(schema.Attributes, func(s hcl.AttributeSchema) bool { return s.Name == name }) {
+			content.Attributes[name] = a.AsHCLAttribute()
+		} else {
+			arguments.add(name, referencesOf(nil, a.Expr))
+		}
+	}
+	for _, b := range body.Blocks {
+		i := slices.IndexFunc(schema.Blocks, func(s hcl.BlockHeaderSchema) bool { return s.Type == b.Type })
+		switch {
+		case i < 0:
+			if err := blockArguments(b, nil, arguments.add); err != nil {
+				return nil, nil, err
+			}
+		case len(b.Labels) != len(schema.Blocks[i].LabelNames):
+			return nil, nil, fmt.Errorf("%q with the labels %q", b.Type, b.Labels)
+		default:
+			content.Blocks = append(content.Blocks, b.AsHCLBlock())
+		}
+	}
+	return content, arguments, nil
+}
+
+// blockArguments hands the references in a block to add, with the block's type. names are those of the iterators of the dynamic blocks around.
+func blockArguments(b *hclsyntax.Block, names []string, add func(name string, r references)) error {
+	name := b.Type
+	into := func(_ string, r references) { add(name, r) }
+	if b.Type != "dynamic" {
+		into("", nil)
+		return bodyArguments(b.Body, names, into)
+	}
+	if len(b.Labels) != 1 {
+		return errors.New("a dynamic block without a type")
+	}
+	name = b.Labels[0]
+	return dynamicArguments(b, names, into)
+}
+
+// bodyArguments is the same for all in a body, with the name of each attribute and the type of each block.
+func bodyArguments(body *hclsyntax.Body, names []string, add func(name string, r references)) error {
 	for name, a := range body.Attributes {
 		add(name, referencesOf(names, a.Expr))
 	}
 	for _, b := range body.Blocks {
-		name := b.Type
-		into := func(_ string, r references) { add(name, r) }
-		into("", nil)
-		if b.Type != "dynamic" {
-			if err := nativeArguments(b.Body, names, into); err != nil {
-				return err
-			}
-			continue
-		}
-		if len(b.Labels) != 1 {
-			return errors.New("a dynamic block without a type")
-		}
-		name = b.Labels[0]
-		if err := dynamicArguments(b, names, into); err != nil {
+		if err := blockArguments(b, names, add); err != nil {
 			return err
 		}
 	}
@@ -110,7 +128,7 @@ func dynamicArguments(b *hclsyntax.Block, names []string, add func(name string, 
 		if content.Type != "content" {
 			return fmt.Errorf("a dynamic block with %q", content.Type)
 		}
-		if err := nativeArguments(content.Body, inside, add); err != nil {
+		if err := bodyArguments(content.Body, inside, add); err != nil {
 			return err
 		}
 	}

@@ -25,13 +25,28 @@ func (r references) distinct() references {
 func referencesOf(names []string, expressions ...hcl.Expression) references {
 	var all references
 	for _, e := range expressions {
-		for _, t := range e.Variables() {
+		for _, t := range variables(e) {
 			if name := reference(t); name != "" && !slices.Contains(names, t.RootName()) {
 				all = append(all, name)
 			}
 		}
 	}
 	return all
+}
+
+// variables spares what most expressions are, literals and references, a walk.
+func variables(e hcl.Expression) []hcl.Traversal {
+	switch e := e.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		return nil
+	case *hclsyntax.TemplateExpr:
+		if e.IsStringLiteral() {
+			return nil
+		}
+	case *hclsyntax.ScopeTraversalExpr:
+		return []hcl.Traversal{e.Traversal}
+	}
+	return e.Variables()
 }
 
 // reference is what a traversal refers to, or "" if that is nothing that has a node of its own.
