@@ -28,13 +28,17 @@ func endless() []byte {
 // What compiling takes has limits, whatever the module does to the compiler.
 func TestCompilationIsBounded(t *testing.T) {
 	for name, test := range map[string]struct {
-		limits Limits
-		cancel bool
-		want   string
+		limits  Limits
+		cancel  bool
+		inspect bool
+		want    string
 	}{
 		"time":   {limits: Limits{CompileTime: 200 * time.Millisecond}, want: "compile the module: it takes longer than 200ms (setting compile_millis)"},
 		"memory": {limits: Limits{CompileBytes: 20 << 20}, want: "compile the module: it takes more than 20 MiB of memory (setting compile_bytes)"},
 		"cancel": {cancel: true, want: "compile the module: the operator has changed his mind"},
+		// Whoever only looks at it compiles it too.
+		"inspect, time":   {limits: Limits{CompileTime: 200 * time.Millisecond}, inspect: true, want: "compile the module: it takes longer than 200ms (setting compile_millis)"},
+		"inspect, memory": {limits: Limits{CompileBytes: 20 << 20}, inspect: true, want: "compile the module: it takes more than 20 MiB of memory (setting compile_bytes)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -44,7 +48,13 @@ func TestCompilationIsBounded(t *testing.T) {
 				time.AfterFunc(300*time.Millisecond, func() { cancel(errors.New("the operator has changed his mind")) })
 			}
 			began := time.Now()
-			_, err := newRuntime(t, Options{Limits: test.limits}).Compile(ctx, Source{Wasm: endless()})
+			r := newRuntime(t, Options{Limits: test.limits})
+			var err error
+			if test.inspect {
+				_, err = r.Inspect(ctx, Source{Wasm: endless()})
+			} else {
+				_, err = r.Compile(ctx, Source{Wasm: endless()})
+			}
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
