@@ -30,15 +30,15 @@ const (
 
 // tally sums up what accidents did.
 type tally struct {
-	rounds, delivered, kept, without, made, lost int
-	slowest                                      time.Duration
+	rounds, delivered, kept, without, emptied, made, lost int
+	slowest                                               time.Duration
 	// check looks at the resources of a round that are lost; nil = there may be none.
 	check func(t *testing.T, lost []string)
 }
 
 func (s *tally) String() string {
-	return fmt.Sprintf("%d accidents: %d states delivered, %d kept, %d times there was none yet; %d resources made, %d of them in no state; "+
-		"all processes gone within %v", s.rounds, s.delivered, s.kept, s.without, s.made, s.lost, s.slowest.Round(time.Millisecond))
+	return fmt.Sprintf("%d accidents: %d states delivered, %d kept, %d times there was none yet; %d times the engine had emptied its file; "+
+		"%d resources made, %d of them in no state; all processes gone within %v", s.rounds, s.delivered, s.kept, s.without, s.emptied, s.made, s.lost, s.slowest.Round(time.Millisecond))
 }
 
 // count adds a round: what was made, and the state that was delivered or kept.
@@ -81,7 +81,7 @@ func TestDaemonIsKilled(t *testing.T) {
 		{name: "at any moment", exitTimeout: "1m", millis: millis, begun: 1, within: applyTime},
 		{name: "at the end", exitTimeout: "1m", millis: millis, begun: resources, pause: (millis - 20) * time.Millisecond, within: end},
 		// What is left of the apply then takes as long as the engine may go on.
-		{name: "long before the end", exitTimeout: "1s", millis: 400, begun: 2*chains + 1, pause: 200 * time.Millisecond, within: end},
+		{name: "long before the end", exitTimeout: "1s", millis: 400, begun: 2*chains + 1, pause: 220 * time.Millisecond, within: end},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWitness(t)
@@ -96,6 +96,9 @@ func TestDaemonIsKilled(t *testing.T) {
 				answer := <-done
 				s.Close()
 				sum.slowest = max(sum.slowest, v.awaitNoProcess())
+				if v.emptied() {
+					sum.emptied++
+				}
 				v.start()
 				v.checkClean()
 				log, state := v.logged(), v.takeOne()

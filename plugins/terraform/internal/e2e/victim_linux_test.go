@@ -359,6 +359,19 @@ func (v *victim) takeOne() []byte {
 	return v.take(list[0].ID)
 }
 
+// emptied says whether the dead daemon's engine has left an empty state file.
+func (v *victim) emptied() bool {
+	v.Helper()
+	files, err := filepath.Glob(filepath.Join(v.data, "sessions", "*", "*", "work", "terraform.tfstate"))
+	if err != nil {
+		v.Error(err)
+	}
+	return slices.ContainsFunc(files, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && info.Size() == 0
+	})
+}
+
 // checkClean checks that no session has left its directory.
 func (v *victim) checkClean() {
 	v.Helper()
