@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -40,25 +41,32 @@ const wazeroMagic = "WAZEVO"
 
 // instructions says where in such a file the instructions are. In one of another form there are none that wazero is known to check.
 func instructions(path string) (section, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return section{}, err
 	}
-	rest, known := b, bytes.HasPrefix(b, []byte(wazeroMagic))
-	next := func(n uint64) (field []byte) {
-		if known = known && n <= uint64(len(rest)); !known {
-			return make([]byte, 8)
+	defer f.Close()
+	content, at, known := bufio.NewReader(f), int64(0), true
+	take := func(w io.Writer, n uint64) {
+		if known = known && n <= math.MaxInt64; known {
+			_, err := io.CopyN(w, content, int64(n))
+			at, known = at+int64(n), err == nil
 		}
-		field, rest = rest[:n], rest[n:]
-		return field
 	}
-	number := binary.LittleEndian
-	next(uint64(len(wazeroMagic)))
-	next(uint64(next(1)[0]))
-	next(8 * uint64(number.Uint32(next(4))))
-	code := next(number.Uint64(next(8)))
-	found := section{Offset: int64(len(b) - len(rest) - len(code)), Length: int64(len(code))}
-	if sum := number.Uint32(next(4)); !known || sum != crc32.Checksum(code, crc32.MakeTable(crc32.Castagnoli)) {
+	number := func(size uint64) uint64 {
+		var b bytes.Buffer
+		take(&b, size)
+		return binary.LittleEndian.Uint64(append(b.Bytes(), make([]byte, 8)...))
+	}
+	var magic bytes.Buffer
+	take(&magic, uint64(len(wazeroMagic)))
+	take(io.Discard, number(1))
+	take(io.Discard, 8*number(4))
+	length := number(8)
+	found := section{Offset: at, Length: int64(length)}
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	take(sum, length)
+	if want := number(4); !known || magic.String() != wazeroMagic || want != uint64(sum.Sum32()) {
 		return section{}, nil
 	}
 	return found, nil
