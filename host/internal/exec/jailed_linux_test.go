@@ -278,6 +278,22 @@ echo ready; echo >&9; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.05; done;
 	}
 }
 
+// An apply whose states could not be kept does not begin.
+func TestNowhereToKeepStates(t *testing.T) {
+	inJails(t, func(t *testing.T, j *jail.Jail) {
+		none := filepath.Join(t.TempDir(), "none")
+		p, err := Start(shell(t, "touch ran", func(p *Program) {
+			p.Jail, p.Keep = j, &jail.Keep{Work: p.Dir, Dir: none, Files: []string{"state"}}
+		}))
+		if err == nil {
+			p.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), none) {
+			t.Errorf("got %v, want an error that names the directory", err)
+		}
+	})
+}
+
 // locked waits for the lock, which a supervisor holds until its end.
 func locked(t *testing.T, path string) {
 	t.Helper()

@@ -16,15 +16,15 @@ type keeping struct {
 	events *os.File // nil where the kernel gives no watch: then the copier finds out when it looks by itself
 }
 
-// holdPlace opens the directories that states come from and go to while they can be seen: the root directory of its own does not show them.
-func (s *supervisor) holdPlace() *Failure {
-	if s.Keep == nil {
+// hold opens the directories while they can be seen: the root directory of the program, which will be the supervisor's as well, does not show them.
+func (k *Keep) hold() error {
+	if k == nil {
 		return nil
 	}
-	for _, dir := range []*string{&s.Keep.Work, &s.Keep.Dir} {
+	for _, dir := range []*string{&k.Work, &k.Dir} {
 		fd, err := unix.Open(*dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return failed("", "", &os.PathError{Op: "keep states: open", Path: *dir, Err: err})
+			return &os.PathError{Op: "keep states: open", Path: *dir, Err: err}
 		}
 		*dir = fmt.Sprintf("/proc/self/fd/%d", fd)
 	}

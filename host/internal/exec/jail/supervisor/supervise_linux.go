@@ -43,10 +43,6 @@ func run() int {
 	}
 	s := &supervisor{Spec: spec, control: control, events: json.NewEncoder(control)}
 	ignoreSignals()
-	if failure := s.holdPlace(); failure != nil {
-		_ = s.events.Encode(Event{Failure: failure})
-		return 1
-	}
 	if failure := s.prepare(); failure != nil {
 		_ = s.events.Encode(Event{Failure: failure})
 		return 1
@@ -83,6 +79,9 @@ func (s *supervisor) prepare() *Failure {
 	// Nobody but root may look into this process, where the program runs as the same user. Its files in /proc are root's from here on.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return failed(LayerProcessTree, "hide the supervisor", err)
+	}
+	if err := s.Keep.hold(); err != nil {
+		return failed("", "", err)
 	}
 	if s.Loopback {
 		if err := loopbackUp(); err != nil {
