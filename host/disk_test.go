@@ -9,6 +9,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/tenant"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -33,7 +34,7 @@ func TestTenantDisk(t *testing.T) {
 		s := client.NewSession(client.InProcess(t.Context(), func(ctx context.Context, s client.Stream) error { return r.Session(ctx, tn, s) }))
 		err := s.Configure(&pb.Config{})
 		if err == nil {
-			_, err = s.Do(t.Context(), &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: echoTemplate(t, "on init\nfill f 3MiB\n")}}}, nil)
+			_, err = s.Do(t.Context(), &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.EchoTemplate("on init\nfill f 3MiB\n")}}}, nil)
 		}
 		if err != nil {
 			s.Close()

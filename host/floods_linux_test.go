@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
@@ -55,11 +56,11 @@ esac
 			if tt.group && !groups {
 				t.Skip("no cgroups here")
 			}
-			logged, err := visit(t.Context(), r, host.DefaultTenant, echoTemplate(t, "on plan\nrun terraform show "+tt.flood+"\n"))
+			logged, err := visit(t.Context(), r, host.DefaultTenant, daemontest.EchoTemplate("on plan\nrun terraform show "+tt.flood+"\n"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q in it; logged:\n%s", err, tt.want, logged)
 			}
-			if logged, err := visit(t.Context(), r, host.DefaultTenant, echoTemplate(t, "on plan\nrun terraform version\n")); err != nil || !strings.Contains(logged, "1.1.1") {
+			if logged, err := visit(t.Context(), r, host.DefaultTenant, daemontest.EchoTemplate("on plan\nrun terraform version\n")); err != nil || !strings.Contains(logged, "1.1.1") {
 				t.Errorf("the next session: %v\n%s", err, logged)
 			}
 		})

@@ -1,8 +1,6 @@
 package host_test
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/engine/registrytest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -147,7 +146,7 @@ resource "fixture_slow" "mirrored" {
 }
 `, source, version)
 	for _, req := range []*pb.Request{
-		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: packed(template)}}},
+		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.Template(map[string]string{"main.tf": template})}}},
 		{Type: &pb.Request_Plan{Plan: &pb.PlanRequest{}}},
 	} {
 		var logs []string
@@ -176,17 +175,6 @@ func configured(ctx context.Context, r *host.Runtime) (*client.Session, error) {
 		return r.Session(ctx, host.DefaultTenant, s)
 	}))
 	return s, s.Configure(&pb.Config{})
-}
-
-// packed is a template of one file as an archive.
-func packed(template string) []byte {
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	// Neither can fail: the archive is in memory, and has what its header says.
-	_ = w.WriteHeader(&tar.Header{Name: "main.tf", Mode: 0o600, Size: int64(len(template))})
-	_, _ = w.Write([]byte(template))
-	_ = w.Close()
-	return archive.Bytes()
 }
 
 // buildFixture builds the fixture provider, once.
@@ -291,7 +279,7 @@ resource "fixture_slow" "second" {
 `
 	replaced := false
 	for _, req := range []*pb.Request{
-		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: packed(template)}}},
+		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.Template(map[string]string{"main.tf": template})}}},
 		{Type: &pb.Request_Plan{Plan: &pb.PlanRequest{}}},
 		{Type: &pb.Request_Apply{Apply: &pb.ApplyRequest{}}},
 	} {

@@ -1,15 +1,13 @@
 package host_test
 
 import (
-	"bytes"
-	"log/slog"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
@@ -20,9 +18,9 @@ func TestTenantLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := new(lockedBuffer)
+	log := new(daemontest.Log)
 	r, err := host.New(t.Context(), host.Options{
-		Plugin: filepath.FromSlash("../plugins/echo"), CacheDir: cache, DataDir: t.TempDir(), Engine: engineScript(t, "1.1.1"), Log: slog.New(slog.NewTextHandler(log, nil)),
+		Plugin: filepath.FromSlash("../plugins/echo"), CacheDir: cache, DataDir: t.TempDir(), Engine: engineScript(t, "1.1.1"), Log: log.Logger(),
 		Tenants: map[host.Tenant]host.TenantOptions{wide: {}, narrow: {Limits: &guestpb.Limits{
 			MemoryBytes: 24 << 20, RequestMillis: 4000, CpuMillis: 200, ResponseBytes: 100 << 10, LogBytes: 24 << 10, LogBytesPerSecond: 8 << 10, LogBurstBytes: 8 << 10,
 			DiskBytes: 100 << 10, Files: 30, OpenFiles: 20, ProgramRuns: 5, OpenPrograms: 2, OutputBytes: 300, ConsoleBytes: 1 << 10,
@@ -48,9 +46,9 @@ func TestTenantLimits(t *testing.T) {
 		"console_bytes":        "stdout " + strings.Repeat("x", 3<<10),
 	} {
 		t.Run(setting, func(t *testing.T) {
-			archive := echoTemplate(t, "on plan\n"+script+"\n")
+			archive := daemontest.EchoTemplate("on plan\n" + script + "\n")
 			for _, tn := range []host.Tenant{narrow, wide} {
-				log.reset()
+				log.Reset()
 				said, err := visit(t.Context(), r, tn, archive)
 				if err != nil {
 					said += err.Error()
@@ -63,28 +61,4 @@ func TestTenantLimits(t *testing.T) {
 			}
 		})
 	}
-}
-
-// lockedBuffer is written and read by several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *lockedBuffer) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b.Reset()
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
-	"github.com/provisor/provisor/host/client/template"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/internal/tenant"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -33,20 +33,6 @@ func engineScript(t *testing.T, version string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// echoTemplate is the archive of a template for the echo plugin.
-func echoTemplate(t *testing.T, script string) []byte {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "echo.txt"), []byte(script), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	archive, err := template.Pack(dir, template.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return archive
 }
 
 // visit runs one session of the tenant with that template: its Init and a Plan. It returns what was logged.
@@ -110,7 +96,7 @@ func TestTenants(t *testing.T) {
 	}
 	defer r.Close()
 
-	show := echoTemplate(t, "on plan\ninfo\nrun terraform show\n")
+	show := daemontest.EchoTemplate("on plan\ninfo\nrun terraform show\n")
 	got, err := visit(t.Context(), r, a, show)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +121,7 @@ func TestTenants(t *testing.T) {
 	if strings.Contains(got, "a-canary") || strings.Contains(got, "WHERE") {
 		t.Errorf("%s has what is another's:\n%s", b, got)
 	}
-	if _, err := visit(t.Context(), r, a, echoTemplate(t, "on plan\nrun terraform show\nrun terraform show\n")); err == nil || !strings.Contains(err.Error(), "program_runs") {
+	if _, err := visit(t.Context(), r, a, daemontest.EchoTemplate("on plan\nrun terraform show\nrun terraform show\n")); err == nil || !strings.Contains(err.Error(), "program_runs") {
 		t.Errorf("a second run of %s: %v, want it to be refused", a, err)
 	}
 	if _, err := visit(t.Context(), r, other, show); !errors.Is(err, tenant.ErrUnknown) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -58,7 +59,7 @@ exit 0
 				t.Fatal(err)
 			}
 			defer open.Close()
-			init := &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: echoTemplate(t, "on plan\nrun terraform show x\n")}}}
+			init := &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.EchoTemplate("on plan\nrun terraform show x\n")}}}
 			for _, request := range []*pb.Request{init, {Type: &pb.Request_Plan{Plan: &pb.PlanRequest{}}}} {
 				if response, err := open.Do(t.Context(), request, nil); err != nil || client.ErrorOf(response) != "" {
 					t.Fatal(response, err)
@@ -73,7 +74,7 @@ exit 0
 			for _, tn := range []host.Tenant{a, b, a} {
 				got := ""
 				for _, path := range []string{session, works[0], works[0] + "/echo.txt", session + "/home", session + "/run", filepath.Dir(session), host.RecoveryDir(data)} {
-					logged, err := visit(t.Context(), r, tn, echoTemplate(t, "on plan\nrun terraform show "+path+"\n"))
+					logged, err := visit(t.Context(), r, tn, daemontest.EchoTemplate("on plan\nrun terraform show "+path+"\n"))
 					if err != nil {
 						t.Fatal(err, logged)
 					}

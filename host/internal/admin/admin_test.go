@@ -12,39 +12,21 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server/endpoint"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// socketPath is short enough for a socket.
-func socketPath(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "adm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return filepath.Join(dir, "s")
-}
-
 // serve serves what set hangs on a server until the test ends, and returns a client of it.
 func serve(t *testing.T, set func(*Server)) *Client {
 	t.Helper()
-	s, err := Listen(socketPath(t), nil)
+	s, err := Listen(filepath.Join(daemontest.SocketDir(t), "s"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	set(s)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	daemontest.Serve(t, s.Serve)
 	c, err := Dial(s.Socket())
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +104,7 @@ func TestDo(t *testing.T) {
 }
 
 func TestSocket(t *testing.T) {
-	path := socketPath(t)
+	path := filepath.Join(daemontest.SocketDir(t), "s")
 	s, err := Listen(path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +124,7 @@ func TestSocket(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	c, err := Dial(socketPath(t))
+	c, err := Dial(filepath.Join(daemontest.SocketDir(t), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +136,7 @@ func TestNobodyListens(t *testing.T) {
 
 // TestEndOfServe ends a daemon while a request runs: its context ends, and it is answered.
 func TestEndOfServe(t *testing.T) {
-	s, err := Listen(socketPath(t), nil)
+	s, err := Listen(filepath.Join(daemontest.SocketDir(t), "s"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

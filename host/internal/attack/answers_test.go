@@ -10,6 +10,7 @@ import (
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server"
 	wt "github.com/provisor/provisor/host/internal/wasmtest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -156,7 +157,7 @@ func ends() []attack {
 			for range 5 {
 				a.wantError(t, "write x y\nopen x 200\ntrap", "trapped")
 			}
-			if !soon(func() bool { return descriptors(t) < before+200 }) {
+			if !daemontest.Soon(func() bool { return descriptors(t) < before+200 }) {
 				t.Errorf("%d descriptors are open, before it were %d", descriptors(t), before)
 			}
 		}},

@@ -1,8 +1,6 @@
 package attack
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -38,8 +37,8 @@ func (a *arena) try(t *testing.T, x attack) {
 // clean checks that nothing is left of a daemon's sessions. A client that has hung up does not see the end of its session.
 func (a *arena) clean(t *testing.T, d *daemon) {
 	t.Helper()
-	if !soon(func() bool { return len(d.left()) == 0 }) {
-		t.Errorf("left behind: %q", d.left())
+	if !daemontest.Soon(func() bool { return len(daemontest.Left(d.data)) == 0 }) {
+		t.Errorf("left behind: %q", daemontest.Left(d.data))
 	}
 }
 
@@ -144,26 +143,13 @@ func (d *daemon) honestSession(ctx context.Context) (string, error) {
 	return came.String(), nil
 }
 
-// archive is a template of files, by name.
-func archive(files map[string]string) []byte {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for name, content := range files {
-		// Neither can fail: the archive is in memory, and has what its header says.
-		_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(content))})
-		_, _ = io.WriteString(w, content)
-	}
-	_ = w.Close()
-	return b.Bytes()
-}
-
 func initOf(archive []byte) *pb.Request {
 	return &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive}}}
 }
 
 // initWith is an init with a script for the echo plugin.
 func initWith(script string) *pb.Request {
-	return initOf(archive(map[string]string{"echo.txt": script}))
+	return initOf(daemontest.EchoTemplate(script))
 }
 
 // The requests, without content.
@@ -176,7 +162,7 @@ var (
 
 // inTime is a context that ends when something takes longer than it may on the busiest machine.
 func inTime(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*daemontest.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }

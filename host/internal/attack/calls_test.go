@@ -14,6 +14,7 @@ import (
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server"
 	wt "github.com/provisor/provisor/host/internal/wasmtest"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -321,7 +322,7 @@ func foreignHandle(t *testing.T, a *arena) {
 	} else {
 		m.all(abi.Invalid)(t, got)
 	}
-	if len(d.processes()) == 0 {
+	if len(daemontest.ProcessesOf(d.data)) == 0 {
 		t.Error("the first session's program is gone")
 	}
 	if err := s.Cancel(); err != nil {

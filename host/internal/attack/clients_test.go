@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -181,7 +181,7 @@ func halfOpen(t *testing.T, a *arena) {
 	if resp, err := s.Recv(); err != nil || resp.GetLog().GetOutput() != "begun" {
 		t.Fatalf("%v, %v", resp, err)
 	}
-	if len(d.left()) == 0 {
+	if len(daemontest.Left(d.data)) == 0 {
 		t.Error("there is nothing that could be left")
 	}
 	close(r.stopped)
@@ -196,11 +196,7 @@ type relay struct {
 
 func newRelay(t *testing.T, to string) *relay {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "attack")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{path: filepath.Join(dir, "s"), stopped: make(chan struct{})}
+	r := &relay{path: filepath.Join(daemontest.SocketDir(t), "s"), stopped: make(chan struct{})}
 	l, err := net.Listen("unix", r.path)
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +230,6 @@ func newRelay(t *testing.T, to string) *relay {
 		}
 		mu.Unlock()
 		relaying.Wait()
-		os.RemoveAll(dir)
 	})
 	return r
 }
@@ -408,7 +403,7 @@ func silentStreams(t *testing.T, a *arena) {
 	for _, s := range sessions {
 		s.Close()
 	}
-	if !soon(func() bool { return runtime.NumGoroutine() < before+200 }) {
+	if !daemontest.Soon(func() bool { return runtime.NumGoroutine() < before+200 }) {
 		t.Errorf("%d goroutines are left of them", runtime.NumGoroutine()-before)
 	}
 }

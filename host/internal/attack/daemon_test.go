@@ -1,20 +1,15 @@
 package attack
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server"
 	"github.com/provisor/provisor/host/internal/tenant"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -38,7 +33,7 @@ type daemon struct {
 	address string
 	// data and engine are its data directory and its engine's file.
 	data, engine string
-	log          *logBuffer
+	log          *daemontest.Log
 	// stop ends it; it is called at the test's end at the latest.
 	stop func()
 }
@@ -55,12 +50,8 @@ func startDaemon(t testing.TB, o host.Options, so server.Options) *daemon {
 
 func newDaemon(t testing.TB, o host.Options, so server.Options) (*daemon, error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "attack") // short enough for a socket
-	if err != nil {
-		return nil, err
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	d := &daemon{data: filepath.Join(dir, "data"), engine: filepath.Join(dir, "terraform"), log: new(logBuffer)}
+	dir := daemontest.SocketDir(t)
+	d := &daemon{data: filepath.Join(dir, "data"), engine: filepath.Join(dir, "terraform"), log: new(daemontest.Log)}
 	if err := os.WriteFile(d.engine, []byte(engineScript), 0o700); err != nil {
 		return nil, err
 	}
@@ -74,7 +65,7 @@ func newDaemon(t testing.TB, o host.Options, so server.Options) (*daemon, error)
 		o.Concurrency = 64 // attacks are to run beside the honest session, not in its turn
 	}
 	o.DataDir, o.Ballast, o.MinFree = d.data, -1, -1
-	o.Log = slog.New(slog.NewTextHandler(d.log, nil))
+	o.Log = d.log.Logger()
 	runtime, err := host.New(t.Context(), o)
 	if err != nil {
 		return nil, err
@@ -93,24 +84,10 @@ func newDaemon(t testing.TB, o host.Options, so server.Options) (*daemon, error)
 	if d.client, err = client.Dial(d.address, client.Options{}); err != nil {
 		return nil, errors.Join(err, s.Close(), runtime.Close())
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := s.Serve(ctx); err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-		if err := runtime.Close(); err != nil {
-			t.Errorf("close the runtime: %v", err)
-		}
-	}()
-	var once sync.Once
+	serving := daemontest.Serve(t, s.Serve, runtime.Close)
 	d.stop = func() {
-		once.Do(func() {
-			d.client.Close()
-			cancel()
-			<-done
-		})
+		d.client.Close()
+		serving.Stop()
 	}
 	t.Cleanup(d.stop)
 	return d, nil
@@ -123,60 +100,4 @@ func (d *daemon) open(ctx context.Context) (*client.Session, error) {
 		return nil, err
 	}
 	return s, s.Configure(&pb.Config{})
-}
-
-// left says what is left of sessions that have ended: their directories, and processes whose environment names the daemon's directory.
-func (d *daemon) left() []string {
-	var left []string
-	_ = filepath.WalkDir(d.data, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() && (e.Name() == "work" || e.Name() == "tmp") {
-			left = append(left, path)
-		}
-		return nil
-	})
-	return append(left, d.processes()...)
-}
-
-// processes are those that run the daemon's engine, or what that has started.
-func (d *daemon) processes() []string {
-	var running []string
-	files, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, name := range files {
-		if b, err := os.ReadFile(name); err == nil && bytes.Contains(b, []byte(d.data)) {
-			command, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "cmdline"))
-			running = append(running, name+" "+string(bytes.ReplaceAll(command, []byte{0}, []byte{' '})))
-		}
-	}
-	return running
-}
-
-// logBuffer is a daemon's log.
-type logBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// patience is how long a busy machine may take for what is a matter of milliseconds.
-const patience = 60 * time.Second
-
-// soon waits until the condition holds.
-func soon(condition func() bool) bool {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if condition() {
-			return true
-		}
-	}
-	return condition()
 }

@@ -5,12 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
@@ -96,23 +96,12 @@ func servers() []attack {
 // servedBy is what a client says of an init to which a server sends those messages.
 func servedBy(t *testing.T, messages [][]byte) (*pb.Response, error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "attack")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	s, err := server.Listen(server.Options{Listeners: []server.Listener{{Address: "unix:" + filepath.Join(dir, "s"), Anonymous: tenant.Default}}, Log: slog.New(slog.DiscardHandler)},
+	s, err := server.Listen(server.Options{Listeners: []server.Listener{{Address: "unix:" + filepath.Join(daemontest.SocketDir(t), "s"), Anonymous: tenant.Default}}, Log: slog.New(slog.DiscardHandler)},
 		func(_ context.Context, _ tenant.Tenant, s session.Stream) error { return serveMessages(s, messages) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- s.Serve(ctx) }()
-	defer func() {
-		stop()
-		<-done
-	}()
+	defer daemontest.Serve(t, s.Serve).Stop()
 	c, err := client.Dial(s.Addresses()[0], client.Options{})
 	if err != nil {
 		t.Fatal(err)

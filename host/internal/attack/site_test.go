@@ -31,6 +31,7 @@ import (
 	"github.com/provisor/provisor/host/internal/admin/plugins"
 	"github.com/provisor/provisor/host/internal/config"
 	hostdaemon "github.com/provisor/provisor/host/internal/daemon"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/engine/registrytest"
 	"github.com/provisor/provisor/host/internal/plugin"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -389,7 +390,7 @@ func (s *site) stop(t *testing.T) {
 		if err != nil {
 			t.Errorf("the daemon ended with %v\n%s", err, s.logged())
 		}
-	case <-time.After(patience):
+	case <-time.After(daemontest.Patience):
 		_ = s.command.Process.Kill()
 		t.Errorf("the daemon does not end\n%s", s.logged())
 	}
@@ -425,11 +426,11 @@ resource "terraform_data" "kept" { input = local.victims }
 `
 	files := map[string]string{"main.tf": s.needsFetched() + secret, "victims-secret.txt": s.canary}
 	lost := s.open(t, s.victim)
-	for _, req := range []*pb.Request{initOf(archive(files)), plan, apply} {
+	for _, req := range []*pb.Request{initOf(daemontest.Template(files)), plan, apply} {
 		lost.do(t, req)
 	}
 	lost.Close() // without a word, so that the state is kept
-	if !soon(func() bool {
+	if !daemontest.Soon(func() bool {
 		kept, _ := filepath.Glob(filepath.Join(host.RecoveryDir(s.data), victimTenant, "*", "*-*"))
 		return len(kept) > 0 && len(s.left()) == 0
 	}) {
@@ -445,7 +446,7 @@ resource "terraform_data" "kept" { input = local.victims }
 		"CONFIG": s.config, "AUDIT": s.audit, "LOG": s.log(), "SOCKET": s.socket, "ADMIN": s.admin, "ABSTRACT": abstract, "PLATFORM": runtime.GOOS + "_" + runtime.GOARCH,
 	}
 	for name, d := range open {
-		d.do(t, initOf(archive(files)))
+		d.do(t, initOf(daemontest.Template(files)))
 		tenant := map[string]string{"VICTIM": victimTenant, "SIBLING": attackerTenant}[name]
 		dirs, err := filepath.Glob(filepath.Join(host.SessionsDir(s.data), tenant, "*", "work"))
 		if err != nil || len(dirs) != 1 {
@@ -563,7 +564,7 @@ func (s *site) left() []string {
 // processes are those that belong to sessions: their environment or directory is below the data directory, or an attack has left them.
 func (s *site) processes() []string {
 	sessions := host.SessionsDir(s.data)
-	return processes(func(dir string) bool {
+	return daemontest.Processes(func(dir string) bool {
 		environ, _ := os.ReadFile(filepath.Join(dir, "environ"))
 		cwd, _ := os.Readlink(filepath.Join(dir, "cwd"))
 		return bytes.Contains(environ, []byte(sessions)) || strings.HasPrefix(cwd, sessions) || s.isStray(dir)
@@ -571,7 +572,7 @@ func (s *site) processes() []string {
 }
 
 // strays are the processes that attacks have left.
-func (s *site) strays() []string { return processes(s.isStray) }
+func (s *site) strays() []string { return daemontest.Processes(s.isStray) }
 
 func (s *site) isStray(dir string) bool {
 	command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
@@ -580,7 +581,7 @@ func (s *site) isStray(dir string) bool {
 
 // supervisorOfStray is the process that watches over what an attack has left; 0 = there is none.
 func (s *site) supervisorOfStray() (supervisor int) {
-	processes(func(dir string) bool {
+	daemontest.Processes(func(dir string) bool {
 		for pid, err := strconv.Atoi(filepath.Base(dir)); s.isStray(dir) && err == nil && pid > 1; pid, err = parentOf(pid) {
 			if command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); bytes.HasPrefix(command, []byte("provisor-jail")) {
 				supervisor = pid
@@ -599,18 +600,6 @@ func parentOf(pid int) (parent int, err error) {
 		}
 	}
 	return 0, err
-}
-
-// processes are those whose directory in /proc is so, with their commands.
-func processes(are func(dir string) bool) (found []string) {
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range dirs {
-		if are(dir) {
-			command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
-			found = append(found, filepath.Base(dir)+" "+string(bytes.ReplaceAll(command, []byte{0}, []byte{' '})))
-		}
-	}
-	return found
 }
 
 // mark is in the command of processes that attacks leave: the time that they sleep.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server"
 )
 
@@ -42,7 +43,7 @@ func TestSoak(t *testing.T) {
 	holdMany(t, d, h, sessions-first)
 	// Some of it goes a little later than the sessions do.
 	var after held
-	if !soon(func() bool { after = d.held(t); return after.within(before) }) {
+	if !daemontest.Soon(func() bool { after = d.held(t); return after.within(before) }) {
 		t.Errorf("after %d sessions there is more than after %d", sessions, first)
 	}
 	t.Logf("after %d sessions: %+v", first, before)
@@ -68,8 +69,8 @@ func holdMany(t *testing.T, d *daemon, h *honest, sessions int) {
 		})
 	}
 	running.Wait()
-	if !soon(func() bool { return len(d.left()) == 0 }) {
-		t.Errorf("left behind: %q", d.left())
+	if !daemontest.Soon(func() bool { return len(daemontest.Left(d.data)) == 0 }) {
+		t.Errorf("left behind: %q", daemontest.Left(d.data))
 	}
 }
 
@@ -77,7 +78,7 @@ func holdMany(t *testing.T, d *daemon, h *honest, sessions int) {
 func (d *daemon) held(t *testing.T) held {
 	t.Helper()
 	debug.FreeOSMemory()
-	h := held{goroutines: runtime.NumGoroutine(), descriptors: descriptors(t), processes: len(d.processes())}
+	h := held{goroutines: runtime.NumGoroutine(), descriptors: descriptors(t), processes: len(daemontest.ProcessesOf(d.data))}
 	if err := filepath.WalkDir(d.data, func(_ string, _ fs.DirEntry, err error) error {
 		h.files++
 		if errors.Is(err, fs.ErrNotExist) {

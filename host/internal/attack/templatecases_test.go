@@ -19,6 +19,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -206,7 +207,7 @@ resource "terraform_data" "attack" {
 }
 `
 	d := s.open(t, s.attacker)
-	d.do(t, initOf(archive(map[string]string{"main.tf": template, "attack.sh": s.shell("attack=000\n", script)})))
+	d.do(t, initOf(daemontest.Template(map[string]string{"main.tf": template, "attack.sh": s.shell("attack=000\n", script)})))
 	d.do(t, plan)
 	return d
 }
@@ -279,11 +280,11 @@ func loseSupervisor(t *testing.T, s *site) {
 	}()
 	select {
 	case <-begun:
-	case <-time.After(patience):
+	case <-time.After(daemontest.Patience):
 		t.Fatal("the attack does not begin")
 	}
 	var supervisor int
-	if !soon(func() bool { supervisor = s.supervisorOfStray(); return supervisor != 0 }) {
+	if !daemontest.Soon(func() bool { supervisor = s.supervisorOfStray(); return supervisor != 0 }) {
 		t.Fatalf("nothing was started, or nobody watches over it: %q", s.strays())
 	}
 	began := time.Now()
@@ -378,7 +379,7 @@ output "read" { value = local.read }
 	}
 	paths = append(paths, `"~/.aws/credentials", try(pathexpand("~root/.ssh/authorized_keys"), "~root/.ssh/authorized_keys")`)
 	d := s.open(t, s.attacker)
-	d.do(t, initOf(archive(map[string]string{"main.tf": strings.Replace(template, "PATHS", strings.Join(paths, ", "), 1)})))
+	d.do(t, initOf(daemontest.Template(map[string]string{"main.tf": strings.Replace(template, "PATHS", strings.Join(paths, ", "), 1)})))
 	var planned struct {
 		PlannedValues struct {
 			Outputs struct {
@@ -414,7 +415,7 @@ func modulesFromOutside(t *testing.T, s *site) {
 	module := s.outside + "/module"
 	for _, source := range []string{strings.Repeat("../", 20) + module[1:], "./../../../../../.." + module, module, "file::" + module, "file://" + module, "git::file://" + module, "git::" + module} {
 		d := s.open(t, s.attacker)
-		resp, err := d.ask(inTime(t), initOf(archive(map[string]string{"main.tf": fmt.Sprintf("module \"m\" { source = %q }", source)})))
+		resp, err := d.ask(inTime(t), initOf(daemontest.Template(map[string]string{"main.tf": fmt.Sprintf("module \"m\" { source = %q }", source)})))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -525,7 +526,7 @@ done; echo went on`)
 		t.Fatal(err)
 	}
 	d := s.open(t, s.attacker)
-	d.do(t, initOf(archive(map[string]string{"main.tf": template, "attack.sh": script})))
+	d.do(t, initOf(daemontest.Template(map[string]string{"main.tf": template, "attack.sh": script})))
 	d.do(t, plan)
 	d.do(t, apply)
 	if now, err := os.ReadFile(binary); err != nil || !bytes.Equal(now, good) {
@@ -540,7 +541,7 @@ done; echo went on`)
 // equalTemplates has both tenants use the same ids and the same archive. What was made for the one is not there for the other.
 func equalTemplates(t *testing.T, s *site) {
 	config := &pb.Config{ExpReuseTerraformWorkspace: proto.Bool(true), TemplateId: proto.String(uuid.NewString()), TemplateVersionId: proto.String(uuid.NewString())}
-	files := archive(map[string]string{"main.tf": s.needsFetched()})
+	files := daemontest.Template(map[string]string{"main.tf": s.needsFetched()})
 	reused := func(c *client.Client) bool {
 		t.Helper()
 		d, err := s.begin(inTime(t), c, config)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -96,7 +97,7 @@ func (s *site) enforces(layers []string) bool {
 func (s *site) try(t *testing.T, h *honest, x templateAttack) {
 	if x.script == "" {
 		h.while(t, func() { x.run(t, s) })
-		if !soon(func() bool { return len(s.left()) == 0 }) {
+		if !daemontest.Soon(func() bool { return len(s.left()) == 0 }) {
 			t.Errorf("left behind: %q", s.left())
 		}
 	} else {
@@ -145,7 +146,7 @@ func (s *site) common(t *testing.T) {
 		}
 	}
 	d := s.open(t, s.attacker)
-	for _, req := range []*pb.Request{initOf(archive(files)), plan, apply} {
+	for _, req := range []*pb.Request{initOf(daemontest.Template(files)), plan, apply} {
 		d.do(t, req)
 	}
 	s.said["strays"] = s.strays()
@@ -221,7 +222,7 @@ resource "terraform_data" "honest" {
 `
 	var answers strings.Builder
 	graph := &pb.Request{Type: &pb.Request_Graph{Graph: &pb.GraphRequest{Source: pb.GraphSource_SOURCE_STATE}}}
-	for _, req := range []*pb.Request{initOf(archive(map[string]string{"main.tf": template, "file.txt": "text"})), parse, plan, apply, graph} {
+	for _, req := range []*pb.Request{initOf(daemontest.Template(map[string]string{"main.tf": template, "file.txt": "text"})), parse, plan, apply, graph} {
 		resp, err := d.ask(ctx, req)
 		if err != nil {
 			return "", err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -30,7 +31,7 @@ func TestAudit(t *testing.T) {
 	}
 	script := "on plan\n  log info " + canary + "\n  run terraform show\n  error " + canary + "\n"
 	for _, request := range []*pb.Request{
-		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive(script)}}},
+		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.EchoTemplate(script)}}},
 		{Type: &pb.Request_Plan{Plan: &pb.PlanRequest{
 			Metadata:              &pb.Metadata{WorkspaceOwnerSessionToken: canary, WorkspaceName: canary, WorkspaceOwnerOidcAccessToken: canary},
 			State:                 []byte(`{"canary": "` + canary + `"}`),

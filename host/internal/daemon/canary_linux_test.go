@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -33,6 +32,7 @@ import (
 	"github.com/provisor/provisor/host/internal/admin"
 	"github.com/provisor/provisor/host/internal/admin/plugins"
 	"github.com/provisor/provisor/host/internal/admin/sessions"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -229,11 +229,6 @@ func runSecret(t *testing.T, r *running, c *client.Client, canary, fail string, 
 	if err := s.Configure(&pb.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	_ = w.WriteHeader(&tar.Header{Name: "main.tf", Mode: 0o600, Size: int64(len(secretTemplate))})
-	_, _ = io.WriteString(w, secretTemplate)
-	_ = w.Close()
 	metadata := &pb.Metadata{}
 	plant(metadata.ProtoReflect(), canary)
 	metadata.WorkspaceTransition = pb.WorkspaceTransition_START
@@ -267,7 +262,7 @@ func runSecret(t *testing.T, r *running, c *client.Client, canary, fail string, 
 		}
 		return answer
 	}
-	do(&pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: b.Bytes()}}})
+	do(&pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.Template(map[string]string{"main.tf": secretTemplate})}}})
 	do(&pb.Request{Type: &pb.Request_Parse{Parse: &pb.ParseRequest{}}})
 	answer := do(&pb.Request{Type: &pb.Request_Plan{Plan: plan}})
 	if failed := client.ErrorOf(answer) != ""; failed != (fail == "plan") {
@@ -324,15 +319,7 @@ func askOperator(t *testing.T, r *running, collected *collected) {
 	plugins.Handle(a, r.Runtime().Plugins())
 	sessions.Handle(a, r.open)
 	admin.HandleProfiles(a)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- a.Serve(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
+	defer daemontest.Serve(t, a.Serve).Stop()
 	h := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}

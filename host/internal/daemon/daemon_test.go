@@ -1,11 +1,8 @@
 package daemon
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,6 +17,7 @@ import (
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/admin/sessions"
 	"github.com/provisor/provisor/host/internal/config"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -29,29 +27,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // running is a daemon over the echo plugin that serves until the test ends.
 type running struct {
 	*Daemon
+	*daemontest.Serving
 	dir, engine string
-	log         *syncBuffer
-	// open are the sessions; stop begins to drain.
-	open *sessions.Table
-	stop func()
-}
-
-// syncBuffer is written and read by several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
+	log         *daemontest.Log
+	open        *sessions.Table
 }
 
 // start serves what the configuration says, with the echo plugin and what passes for an engine. SOCKET in it is a socket.
@@ -75,12 +54,8 @@ func start(t *testing.T, source string) *running {
 // startWith serves what the configuration says. before is called with its directory, to put there what it names.
 func startWith(t *testing.T, source, plugin, engine string, before func(dir string)) *running {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "dmn") // short enough for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &running{dir: dir, engine: engine, log: &syncBuffer{}, open: sessions.NewTable()}
+	dir := daemontest.SocketDir(t)
+	r := &running{dir: dir, engine: engine, log: new(daemontest.Log), open: sessions.NewTable()}
 	before(dir)
 	r.write(t, source)
 	c, err := config.Load(r.file())
@@ -94,22 +69,7 @@ func startWith(t *testing.T, source, plugin, engine string, before func(dir stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := r.Serve(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-done
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	r.Serving = daemontest.Serve(t, r.Serve, r.Close)
 	return r
 }
 
@@ -123,16 +83,6 @@ func (r *running) write(t *testing.T, source string) {
 	}
 }
 
-// archive is a template with a script for the echo plugin.
-func archive(script string) []byte {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	_ = w.WriteHeader(&tar.Header{Name: "echo.txt", Mode: 0o600, Size: int64(len(script))})
-	_, _ = io.WriteString(w, script)
-	_ = w.Close()
-	return b.Bytes()
-}
-
 // visit runs a session from Init to Graph.
 func visit(ctx context.Context, c *client.Client, script string) error {
 	s, err := c.Open(ctx)
@@ -144,7 +94,7 @@ func visit(ctx context.Context, c *client.Client, script string) error {
 		return err
 	}
 	for _, request := range []*pb.Request{
-		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive(script)}}},
+		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.EchoTemplate(script)}}},
 		{Type: &pb.Request_Plan{Plan: &pb.PlanRequest{}}},
 		{Type: &pb.Request_Graph{Graph: &pb.GraphRequest{}}},
 	} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -60,7 +61,7 @@ esac
 		}
 		said := ""
 		for _, request := range []*pb.Request{
-			{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive("on plan\n  run terraform " + command + "\n")}}},
+			{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.EchoTemplate("on plan\n  run terraform " + command + "\n")}}},
 			{Type: &pb.Request_Plan{Plan: &pb.PlanRequest{}}},
 		} {
 			answer, err := s.Do(t.Context(), request, func(l *pb.Log) { said += l.Output })

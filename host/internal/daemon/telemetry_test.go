@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/admin/sessions"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -76,10 +76,8 @@ func (r *running) scrape(t *testing.T) map[string]float64 {
 // eventually waits for what happens just after a session's end.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not within 30 s: " + what)
-		}
+	if !daemontest.Soon(ok) {
+		t.Fatal("not in time: " + what)
 	}
 }
 
@@ -114,7 +112,7 @@ func TestMetrics(t *testing.T) {
 	if err := s.Configure(&pb.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Do(t.Context(), &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive("")}}}, nil); err != nil {
+	if _, err := s.Do(t.Context(), &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.EchoTemplate("")}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := visit(t.Context(), a, ""); err == nil {
@@ -219,7 +217,7 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the session is open", func() bool { return len(r.open.List()) == 1 })
-	r.stop()
+	r.Drain()
 	eventually(t, "the daemon is not ready any more", func() bool { status, _ := r.get(t, "/readyz"); return status == http.StatusServiceUnavailable })
 	check("/readyz", 503, "server")
 	check("/healthz", 200, `{"ok":true}`)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -109,7 +110,7 @@ func TestTraces(t *testing.T) {
 	}
 	var logs strings.Builder
 	for _, request := range []*pb.Request{
-		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive("on plan\n  run terraform show\n  error no\n")}}},
+		{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.EchoTemplate("on plan\n  run terraform show\n  error no\n")}}},
 		{Type: &pb.Request_Plan{Plan: &pb.PlanRequest{}}},
 	} {
 		if _, err := s.Do(t.Context(), request, func(l *pb.Log) { logs.WriteString(l.Output + "\n") }); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
@@ -93,7 +94,7 @@ func TestBadOptions(t *testing.T) {
 	p := newPKI(t)
 	byName := newAccess(t, access.Credential{Tenant: tenant.Default, Subject: "CN=client"})
 	of := func(listeners ...Listener) Options { return Options{Listeners: listeners} }
-	tcp, socket := "127.0.0.1:0", filepath.Join(socketDir(t), "s")
+	tcp, socket := "127.0.0.1:0", filepath.Join(daemontest.SocketDir(t), "s")
 	for _, tt := range []struct {
 		name    string
 		options Options
@@ -156,7 +157,7 @@ func TestSocket(t *testing.T) {
 	}
 
 	t.Run("new directory", func(t *testing.T) {
-		dir := filepath.Join(socketDir(t), "deep", "down")
+		dir := filepath.Join(daemontest.SocketDir(t), "deep", "down")
 		if err := open(t, filepath.Join(dir, "s")); err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +166,7 @@ func TestSocket(t *testing.T) {
 		}
 	})
 	t.Run("stale", func(t *testing.T) {
-		path := filepath.Join(socketDir(t), "s")
+		path := filepath.Join(daemontest.SocketDir(t), "s")
 		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 		if err != nil {
 			t.Fatal(err)
@@ -177,12 +178,12 @@ func TestSocket(t *testing.T) {
 		}
 	})
 	t.Run("in use by a daemon", func(t *testing.T) {
-		path := filepath.Join(socketDir(t), "s")
+		path := filepath.Join(daemontest.SocketDir(t), "s")
 		start(t, Options{Listeners: []Listener{{Address: path, Anonymous: tenant.Default}}}, echo)
 		wantError(t, open(t, path), "another daemon listens there")
 	})
 	t.Run("in use by a stranger", func(t *testing.T) {
-		path := filepath.Join(socketDir(t), "s")
+		path := filepath.Join(daemontest.SocketDir(t), "s")
 		l, err := net.Listen("unix", path)
 		if err != nil {
 			t.Fatal(err)
@@ -191,7 +192,7 @@ func TestSocket(t *testing.T) {
 		wantError(t, open(t, path), "another program listens there")
 	})
 	t.Run("a file", func(t *testing.T) {
-		path := filepath.Join(socketDir(t), "s")
+		path := filepath.Join(daemontest.SocketDir(t), "s")
 		writeFile(t, path, "precious")
 		wantError(t, open(t, path), "no socket")
 		if b, err := os.ReadFile(path); err != nil || string(b) != "precious" {
@@ -199,13 +200,13 @@ func TestSocket(t *testing.T) {
 		}
 	})
 	t.Run("a directory that others write", func(t *testing.T) {
-		dir := socketDir(t)
+		dir := daemontest.SocketDir(t)
 		if err := os.Chmod(dir, 0o777); err != nil {
 			t.Fatal(err)
 		}
 		wantError(t, open(t, filepath.Join(dir, "s")), "may be written by others")
 	})
 	t.Run("a long path", func(t *testing.T) {
-		wantError(t, open(t, filepath.Join(socketDir(t), strings.Repeat("x", 120))), "about 100 bytes")
+		wantError(t, open(t, filepath.Join(daemontest.SocketDir(t), strings.Repeat("x", 120))), "about 100 bytes")
 	})
 }

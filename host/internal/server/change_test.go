@@ -17,6 +17,7 @@ import (
 
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
 )
@@ -24,7 +25,7 @@ import (
 // change prepares and commits other options.
 func (r *running) change(t *testing.T, o Options) {
 	t.Helper()
-	o.Log = slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	c, err := r.Prepare(o)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func want(t *testing.T, what, address string, o client.Options, name string, cod
 func TestChange(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	dir := socketDir(t)
+	dir := daemontest.SocketDir(t)
 	first, second := "unix:"+filepath.Join(dir, "1"), "unix:"+filepath.Join(dir, "2")
 	tcp := Listener{Address: "127.0.0.1:0", TLSCert: p.Cert, TLSKey: p.Key}
 	// telling tells the tenant and then echoes.
@@ -151,7 +152,7 @@ func TestChange(t *testing.T) {
 func TestBadChange(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	dir := socketDir(t)
+	dir := daemontest.SocketDir(t)
 	first, second := "unix:"+filepath.Join(dir, "1"), "unix:"+filepath.Join(dir, "2")
 	good := Options{Listeners: []Listener{{Address: first, Anonymous: tenant.Default}}}
 	r := start(t, good, tellTenant)

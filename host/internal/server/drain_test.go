@@ -26,7 +26,7 @@ func TestDrain(t *testing.T) {
 	}
 	configure(t, s)
 	h := grpc_health_v1.NewHealthClient(plainConn(t, r))
-	r.stop()
+	r.Drain()
 
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		resp, err := h.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
@@ -55,7 +55,7 @@ func TestDrain(t *testing.T) {
 	// The session that was open goes on.
 	configure(t, s)
 	select {
-	case <-r.done:
+	case <-r.Done:
 		t.Fatal("the server ended while a session was open")
 	default:
 	}
@@ -65,7 +65,7 @@ func TestDrain(t *testing.T) {
 	if _, err := s.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want a clean end", err)
 	}
-	<-r.done
+	<-r.Done
 }
 
 func TestDrainTimeoutCancels(t *testing.T) {
@@ -78,11 +78,11 @@ func TestDrainTimeoutCancels(t *testing.T) {
 	for r.streams.count() == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	r.stop()
+	r.Drain()
 	if _, err := s.Recv(); status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v, want UNAVAILABLE", err)
 	}
-	<-r.done
+	<-r.Done
 }
 
 func TestCloseKills(t *testing.T) {
@@ -97,7 +97,7 @@ func TestCloseKills(t *testing.T) {
 	for r.streams.count() == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	r.stop() // it drains, and waits for the session
+	r.Drain() // it drains, and waits for the session
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
@@ -107,5 +107,5 @@ func TestCloseKills(t *testing.T) {
 	if _, err := s.Recv(); status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v, want UNAVAILABLE", err)
 	}
-	<-r.done
+	<-r.Done
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/access"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
@@ -32,9 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // running is a server that serves until the test ends.
 type running struct {
 	*Server
-	// stop begins to drain; done is closed when Serve has returned.
-	stop context.CancelFunc
-	done chan struct{}
+	*daemontest.Serving
 }
 
 // start serves sessions. Without a listener there is one for everybody; without an address it is a socket in a directory of the test.
@@ -44,37 +43,14 @@ func start(t *testing.T, o Options, s Session) *running {
 		o.Listeners = []Listener{{Anonymous: tenant.Default}}
 	}
 	if o.Listeners[0].Address == "" {
-		o.Listeners[0].Address = "unix:" + filepath.Join(socketDir(t), "s")
+		o.Listeners[0].Address = "unix:" + filepath.Join(daemontest.SocketDir(t), "s")
 	}
-	o.Log = slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	srv, err := Listen(o, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	r := &running{Server: srv, stop: stop, done: make(chan struct{})}
-	go func() {
-		defer close(r.done)
-		if err := srv.Serve(ctx); err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-r.done
-	})
-	return r
-}
-
-// socketDir is a directory with a path that is short enough for a socket.
-func socketDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "srv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
+	return &running{srv, daemontest.Serve(t, srv.Serve)}
 }
 
 // dial connects to the server.
@@ -212,11 +188,4 @@ func parseTenant(t *testing.T, name string) tenant.Tenant {
 		t.Fatal(err)
 	}
 	return tn
-}
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Logf("%s", b)
-	return len(b), nil
 }

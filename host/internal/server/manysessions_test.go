@@ -18,6 +18,7 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -51,11 +52,11 @@ func TestManySessions(t *testing.T) {
 		t.Error("no engine was ever seen: this test would not notice one that is left")
 	}
 	// A client that has hung up does not see the end of its session.
-	if !soon(func() bool { return len(d.left(t)) == 0 && len(d.running()) == 0 }) {
-		t.Errorf("directories %v and processes %v are left", d.left(t), d.running())
+	if !daemontest.Soon(func() bool { return len(daemontest.Left(d.data)) == 0 }) {
+		t.Errorf("left behind: %q", daemontest.Left(d.data))
 	}
 	d.stop()
-	if runtime.GOOS == "linux" && !soon(func() bool { return len(sockets(t)) == 0 }) {
+	if runtime.GOOS == "linux" && !daemontest.Soon(func() bool { return len(sockets(t)) == 0 }) {
 		t.Errorf("sockets are left: %v", sockets(t))
 	}
 }
@@ -125,7 +126,7 @@ func endAs(ctx context.Context, d *daemon, w way, after time.Duration) error {
 	})
 	defer stop.Stop()
 	resp, err := s.Do(planCtx, plan, func(*pb.Log) {
-		if len(d.running()) > 0 {
+		if len(daemontest.ProcessesOf(d.data)) > 0 {
 			d.seen.Store(true)
 		}
 	})

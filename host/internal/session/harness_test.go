@@ -51,7 +51,7 @@ func newFixture(t *testing.T, handle handler) *fixture {
 		ExitTimeout: 5 * time.Second,
 		GracePeriod: 5 * time.Second,
 		SendTimeout: 5 * time.Second,
-		Log:         slog.New(slog.NewTextHandler(testWriter{t}, nil)),
+		Log:         slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	return f
 }
@@ -264,11 +264,4 @@ func wantEnd(t *testing.T, s *client.Session, code Code, rule string) {
 		}
 		return
 	}
-}
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Logf("%s", b)
-	return len(b), nil
 }

@@ -1,14 +1,12 @@
 package plugins_test
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
@@ -27,6 +24,7 @@ import (
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/admin"
 	"github.com/provisor/provisor/host/internal/admin/plugins"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/plugin/registry"
 	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
@@ -49,28 +47,11 @@ type daemon struct {
 	t       testing.TB
 	options host.Options
 	dir     string
-	log     *logBuffer
+	log     *daemontest.Log
 	// plugins asks the admin socket; clients open sessions, by tenant.
 	plugins plugins.Client
 	clients map[string]*client.Client
 	stop    func()
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // tenants are those that may open sessions.
@@ -79,29 +60,24 @@ var tenants = []string{"default", "pinned"}
 // start starts a daemon with that plugin.
 func start(t testing.TB, base []byte, change ...func(*host.Options)) *daemon {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "plg") // short enough for sockets
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	d := &daemon{t: t, dir: dir, log: new(logBuffer)}
+	dir := daemontest.SocketDir(t)
+	d := &daemon{t: t, dir: dir, log: new(daemontest.Log)}
 	file := filepath.Join(dir, "base.wasm")
 	if err := os.WriteFile(file, base, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	d.options = host.Options{
 		Plugin: file, DataDir: filepath.Join(dir, "data"), Plugins: host.PluginsDir(filepath.Join(dir, "data")),
-		Log: slog.New(slog.NewTextHandler(d.log, nil)),
+		Log: d.log.Logger(),
 	}
 	for _, f := range change {
 		f(&d.options)
 	}
 	d.run()
-	t.Cleanup(func() { d.stop() })
 	return d
 }
 
-// run runs the daemon until stop is called.
+// run runs the daemon until stop is called, at the test's end at the latest.
 func (d *daemon) run() {
 	t := d.t
 	t.Helper()
@@ -126,10 +102,7 @@ func (d *daemon) run() {
 		t.Fatal(err)
 	}
 	plugins.Handle(a, runtime.Plugins())
-	ctx, cancel := context.WithCancel(context.Background())
-	var serving sync.WaitGroup
-	serving.Go(func() { d.check("serve sessions", s.Serve(ctx)) })
-	serving.Go(func() { d.check("serve the admin socket", a.Serve(ctx)) })
+	sessions, operators := daemontest.Serve(t, s.Serve), daemontest.Serve(t, a.Serve)
 	c, err := admin.Dial(a.Socket())
 	if err != nil {
 		t.Fatal(err)
@@ -145,10 +118,12 @@ func (d *daemon) run() {
 			c.Close()
 		}
 		c.Close()
-		cancel()
-		serving.Wait()
+		sessions.Drain()
+		operators.Stop()
+		sessions.Stop()
 		d.check("close the runtime", runtime.Close())
 	})
+	t.Cleanup(d.stop)
 }
 
 func (d *daemon) check(what string, err error) {
@@ -261,7 +236,7 @@ func (e answerError) Error() string { return string(e) }
 // whole plays a whole session, and returns the version that it got.
 func (d *daemon) whole(tenant string) string {
 	d.t.Helper()
-	s, mark, err := d.session(d.t.Context(), tenant, archive(""))
+	s, mark, err := d.session(d.t.Context(), tenant, daemontest.EchoTemplate(""))
 	if err != nil {
 		return err.Error()
 	}
@@ -284,17 +259,6 @@ func end(s *client.Session) error {
 		return fmt.Errorf("the stream ended with %v, %w", resp, err)
 	}
 	return s.Close()
-}
-
-// archive is a template with a script for the echo plugin.
-func archive(script string) []byte {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	// Neither can fail: the archive is in memory, and has what its header says.
-	_ = w.WriteHeader(&tar.Header{Name: "echo.txt", Mode: 0o600, Size: int64(len(script))})
-	_, _ = io.WriteString(w, script)
-	_ = w.Close()
-	return b.Bytes()
 }
 
 // tiny is a small plugin that logs which version it is for every request, and answers it.
@@ -374,16 +338,6 @@ func wantAnswer(t testing.TB, err error, status int, text string) {
 	if !errors.As(err, &e) || e.Status != status || !strings.Contains(e.Text, text) {
 		t.Errorf("got %v, want %d and %q", err, status, text)
 	}
-}
-
-// soon waits until the condition holds, for as long as a busy machine may take: a client sees the end of its session before all is put away.
-func soon(condition func() bool) bool {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if condition() {
-			return true
-		}
-	}
-	return condition()
 }
 
 // raw asks the admin socket as no client of ours would.

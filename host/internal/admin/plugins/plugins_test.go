@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/plugin/registry"
 )
@@ -13,7 +14,7 @@ import (
 // TestOperate installs, uses, pins, rolls back and removes on a running daemon, with a session in flight all the while.
 func TestOperate(t *testing.T) {
 	d := start(t, tiny(t, "a@1.0.0"))
-	inFlight, mark, err := d.session(t.Context(), "default", archive(""))
+	inFlight, mark, err := d.session(t.Context(), "default", daemontest.EchoTemplate(""))
 	d.must(err)
 	if mark != "a@1.0.0" {
 		t.Errorf("the first session got %s", mark)
@@ -68,7 +69,7 @@ func TestOperate(t *testing.T) {
 func TestRemoveWhileInUse(t *testing.T) {
 	d := start(t, tiny(t, "a@1.0.0"))
 	d.must(d.install(tiny(t, "a@1.1.0"), used))
-	s, mark, err := d.session(t.Context(), "default", archive(""))
+	s, mark, err := d.session(t.Context(), "default", daemontest.EchoTemplate(""))
 	d.must(err)
 	d.must(d.use("a@base", "", 0))
 	if v := d.version("a", "1.1.0"); v.Sessions != 1 || !v.Loaded {
@@ -98,7 +99,7 @@ func TestCanary(t *testing.T) {
 	withdrawn := func() bool { return d.info("a").Withdrawn != nil }
 	sessions, failed := 0, 0
 	for ; !withdrawn() && sessions < 400; sessions++ {
-		s, mark, err := d.session(t.Context(), "default", archive(""))
+		s, mark, err := d.session(t.Context(), "default", daemontest.EchoTemplate(""))
 		d.must(err)
 		_, err = ask(t.Context(), s, plan)
 		var answer answerError
@@ -125,7 +126,7 @@ func TestCanary(t *testing.T) {
 	if !strings.Contains(d.log.String(), `msg="a canary was withdrawn" plugin=a version=1.1.0 reason="it failed in`) {
 		t.Error("nothing of it is in the log")
 	}
-	if !soon(func() bool { v := d.version("a", "1.1.0"); return !v.Loaded && v.Canary == nil }) {
+	if !daemontest.Soon(func() bool { v := d.version("a", "1.1.0"); return !v.Loaded && v.Canary == nil }) {
 		t.Errorf("it is listed as %+v", d.version("a", "1.1.0"))
 	}
 }
@@ -136,14 +137,14 @@ func TestGoodCanary(t *testing.T) {
 	d := start(t, tiny(t, "a@1.0.0", refuses))
 	d.must(d.install(tiny(t, "a@1.1.0", refuses), func(i *registry.Installation) { i.Canary = 50 }))
 	for range 60 {
-		s, _, err := d.session(t.Context(), "default", archive(""))
+		s, _, err := d.session(t.Context(), "default", daemontest.EchoTemplate(""))
 		d.must(err)
 		if _, err := ask(t.Context(), s, plan); err != answerError("no") {
 			t.Errorf("the plan: %v", err)
 		}
 		d.must(end(s))
 	}
-	if !soon(func() bool { c := d.version("a", "1.1.0").Canary; return c != nil && c.Sessions+c.StableSessions == 60 }) {
+	if !daemontest.Soon(func() bool { c := d.version("a", "1.1.0").Canary; return c != nil && c.Sessions+c.StableSessions == 60 }) {
 		t.Errorf("the canary is %+v", d.version("a", "1.1.0").Canary)
 	}
 	if c := d.version("a", "1.1.0").Canary; c.Failed+c.StableFailed != 0 || c.Sessions == 0 || c.StableSessions == 0 {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/plugin"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -81,7 +82,7 @@ func TestSwapUnderLoad(t *testing.T) {
 		d.must(d.play(t.Context(), nil))
 	}
 	d.must(d.use("echo@0.0.1", "", 0))
-	soon(func() bool { sessions, loaded := d.inUse(); return sessions == 0 && loaded == 1 })
+	daemontest.Soon(func() bool { sessions, loaded := d.inUse(); return sessions == 0 && loaded == 1 })
 	before := memoryNow(t)
 
 	began := time.Now()
@@ -112,7 +113,7 @@ func TestSwapUnderLoad(t *testing.T) {
 	took := time.Since(began)
 
 	d.must(d.use("echo@0.0.1", "", 0))
-	if !soon(func() bool { sessions, loaded := d.inUse(); return sessions == 0 && loaded == 1 }) {
+	if !daemontest.Soon(func() bool { sessions, loaded := d.inUse(); return sessions == 0 && loaded == 1 }) {
 		sessions, loaded := d.inUse()
 		t.Errorf("%d sessions are said to go on, and %d versions are in memory", sessions, loaded)
 	}
@@ -162,7 +163,7 @@ const script = "on init\n mark\non plan\n mark\n sleep 20ms\non graph\n mark\n"
 
 // play plays a session, which must see one version only. Which that is, it notes.
 func (d *daemon) play(ctx context.Context, seen *sync.Map) error {
-	s, first, err := d.session(ctx, "default", archive(script))
+	s, first, err := d.session(ctx, "default", daemontest.EchoTemplate(script))
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/provisor/provisor/host/internal/admin"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/observe"
 )
 
@@ -22,27 +22,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve serves a table, and Go's profiles, and returns a client.
 func serve(t *testing.T, table *Table) (Client, string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ses") // short enough for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
+	socket := filepath.Join(daemontest.SocketDir(t), "s")
 	s, err := admin.Listen(socket, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	Handle(s, table)
 	admin.HandleProfiles(s)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	daemontest.Serve(t, s.Serve)
 	c, err := admin.Dial(socket)
 	if err != nil {
 		t.Fatal(err)

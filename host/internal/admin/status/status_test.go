@@ -1,7 +1,6 @@
 package status
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,28 +10,16 @@ import (
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/admin"
+	"github.com/provisor/provisor/host/internal/daemontest"
 )
 
 func TestStatus(t *testing.T) {
-	dir, err := os.MkdirTemp("", "sts") // short enough for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	s, err := admin.Listen(filepath.Join(dir, "s"), nil)
+	s, err := admin.Listen(filepath.Join(daemontest.SocketDir(t), "s"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	Handle(s, "v1.2.3", []host.JailStatus{{Layer: "root", State: "enforced", How: "a mount namespace"}, {Layer: "ipc", State: "missing", How: "none", Fix: "be root"}})
-	ctx, stop := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx) }()
-	defer func() {
-		stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	}()
+	daemontest.Serve(t, s.Serve)
 	client, err := admin.Dial(s.Socket())
 	if err != nil {
 		t.Fatal(err)

@@ -1,12 +1,9 @@
 package deploy_test
 
 import (
-	"bytes"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +12,7 @@ import (
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 	"github.com/provisor/provisor/host/internal/wasmtest"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -39,42 +37,25 @@ func tiny(t *testing.T, name, version, text string) []byte {
 	return module
 }
 
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
-}
-
 // house is a runtime that watches a directory.
 type house struct {
 	*host.Runtime
 	t       *testing.T
 	options host.Options
 	dir     string
-	log     *logBuffer
+	log     *daemontest.Log
 }
 
 func start(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir(), log: new(logBuffer)}
+	h := &house{t: t, dir: t.TempDir(), log: new(daemontest.Log)}
 	base := filepath.Join(t.TempDir(), "base.wasm")
 	if err := os.WriteFile(base, tiny(t, "a", "1.0.0", "base"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
 	h.options = host.Options{
-		Plugin: base, DataDir: data, Plugins: host.PluginsDir(data), Deploy: h.dir, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		Plugin: base, DataDir: data, Plugins: host.PluginsDir(data), Deploy: h.dir, Log: h.log.Logger(),
 	}
 	h.open()
 	t.Cleanup(func() { h.Close() })
@@ -106,20 +87,14 @@ func (h *house) active() string {
 	return ""
 }
 
+// logged counts how often the text is in the log.
+func (h *house) logged(text string) int { return strings.Count(h.log.String(), text) }
+
 func (h *house) becomes(version string) {
 	h.t.Helper()
-	if !soon(func() bool { return h.active() == version }) {
+	if !daemontest.Soon(func() bool { return h.active() == version }) {
 		h.t.Errorf("%s is in use, want %s", h.active(), version)
 	}
-}
-
-func soon(condition func() bool) bool {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if condition() {
-			return true
-		}
-	}
-	return condition()
 }
 
 func TestDeploy(t *testing.T) {
@@ -167,8 +142,8 @@ func TestHalfWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(600 * time.Millisecond)
-		if h.active() != "1.0.0" || h.log.count("was not installed") > 0 {
-			t.Fatalf("after piece %d %s is in use, and refused were %d", piece, h.active(), h.log.count("was not installed"))
+		if h.active() != "1.0.0" || h.logged("was not installed") > 0 {
+			t.Fatalf("after piece %d %s is in use, and refused were %d", piece, h.active(), h.logged("was not installed"))
 		}
 	}
 	if _, err := f.Write(module[3*len(module)/4:]); err != nil {
@@ -188,18 +163,18 @@ func TestBadFile(t *testing.T) {
 	h.put("b.wasm", tiny(t, "a", "1.1.0", "other bytes"))
 	h.put("c.wasm", []byte("not a plugin"))
 	h.put("d.txt", []byte("none of our business"))
-	if !soon(func() bool { return h.log.count("was not installed") == 2 }) {
-		t.Errorf("%d files were refused", h.log.count("was not installed"))
+	if !daemontest.Soon(func() bool { return h.logged("was not installed") == 2 }) {
+		t.Errorf("%d files were refused", h.logged("was not installed"))
 	}
 	for _, reason := range []string{"installed already, with other bytes", "not a WebAssembly binary module"} {
-		if h.log.count(reason) != 1 {
-			t.Errorf("%q stands %d times in the log", reason, h.log.count(reason))
+		if h.logged(reason) != 1 {
+			t.Errorf("%q stands %d times in the log", reason, h.logged(reason))
 		}
 	}
 	time.Sleep(time.Second)
 	h.put("e.wasm", tiny(t, "a", "1.2.0", ""))
 	h.becomes("1.2.0")
-	if n := h.log.count("was not installed"); n != 2 {
+	if n := h.logged("was not installed"); n != 2 {
 		t.Errorf("refused was said %d times of two files", n)
 	}
 	h.put("c.wasm", tiny(t, "a", "1.4.0", ""))

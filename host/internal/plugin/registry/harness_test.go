@@ -5,15 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/plugin/store"
 	"github.com/provisor/provisor/host/internal/sandbox"
@@ -54,32 +53,15 @@ type house struct {
 	t       testing.TB
 	dir     string
 	options Options
-	log     *syncBuffer
+	log     *daemontest.Log
 	// bad says of a plugin's version why it fails its probe; nil = none does.
 	bad func(ref string) error
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(b)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // build makes a registry whose base is a@1.0.0.
 func build(t testing.TB, change ...func(*Options)) *house {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir(), log: new(syncBuffer)}
+	h := &house{t: t, dir: t.TempDir(), log: new(daemontest.Log)}
 	rt, err := sandbox.New(t.Context(), sandbox.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +76,7 @@ func build(t testing.TB, change ...func(*Options)) *house {
 			return h.bad(plugin.Ref{Name: p.Name, Version: p.Version}.String())
 		},
 		DefaultGrants: plugin.Grants{Programs: []string{"terraform"}, Env: []string{"TF_VAR_*"}},
-		Log:           slog.New(slog.NewTextHandler(h.log, nil)),
+		Log:           h.log.Logger(),
 	}
 	h.options.Base = Base{Name: "a", Load: func(ctx context.Context) (*plugin.Plugin, error) {
 		f, err := plugin.Parse(module(t, "a@1.0.0", "base"))

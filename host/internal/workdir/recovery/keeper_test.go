@@ -3,7 +3,6 @@ package recovery
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/provisor/provisor/host/internal/daemontest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,33 +27,16 @@ const (
 type fixture struct {
 	*Store
 	work string
-	log  *logged
-}
-
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log  *daemontest.Log
 }
 
 func newFixture(t *testing.T, o Options) *fixture {
 	t.Helper()
-	f := &fixture{work: t.TempDir(), log: &logged{}}
+	f := &fixture{work: t.TempDir(), log: new(daemontest.Log)}
 	if o.Dir == "" {
 		o.Dir = filepath.Join(t.TempDir(), "recovery")
 	}
-	o.Log = slog.New(slog.NewTextHandler(f.log, nil))
+	o.Log = f.log.Logger()
 	s, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -125,12 +109,8 @@ func (f *fixture) wantList(t *testing.T, want string) {
 // soon waits until the store lists what is wanted, for as long as a busy machine may take.
 func (f *fixture) soon(t *testing.T, want string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); f.list(t) != want; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			f.wantList(t, want)
-			return
-		}
-	}
+	daemontest.Soon(func() bool { return f.list(t) == want })
+	f.wantList(t, want)
 }
 
 // Each complete state is copied while the apply runs; a cut one never takes the place of a whole one.
