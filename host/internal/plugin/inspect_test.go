@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host/internal/sandbox"
 	"github.com/provisor/provisor/host/internal/wasmtest"
@@ -22,14 +20,7 @@ func TestInspect(t *testing.T) {
 		if m == nil {
 			return b
 		}
-		section, err := proto.Marshal(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, err = abi.WithCustomSection(b, abi.ManifestSection, section); err != nil {
-			t.Fatal(err)
-		}
-		return b
+		return wasmtest.WithManifest(b, m)
 	}
 	good := &guestpb.Manifest{Name: "small", Version: "1.0.0", AbiVersion: abi.Version, Requests: []string{"init"}}
 	lies := &guestpb.Manifest{Name: "Not A Name", Version: "1", AbiVersion: abi.Version, Requests: []string{"dance"}}

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/provisor/provisor/abi"
@@ -21,21 +20,8 @@ func valid() *guestpb.Manifest {
 	}
 }
 
-func withManifest(t *testing.T, m *guestpb.Manifest) []byte {
-	t.Helper()
-	payload, err := proto.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	module, err := abi.WithCustomSection(wasmtest.Header(), abi.ManifestSection, payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return module
-}
-
 func TestReadManifest(t *testing.T) {
-	got, err := ReadManifest(withManifest(t, valid()))
+	got, err := ReadManifest(wasmtest.WithManifest(wasmtest.Header(), valid()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +74,7 @@ func TestReadManifestRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := valid()
 			test.change(m)
-			_, err := ReadManifest(withManifest(t, m))
+			_, err := ReadManifest(wasmtest.WithManifest(wasmtest.Header(), m))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
@@ -107,8 +93,8 @@ func TestReadManifestOfBrokenModules(t *testing.T) {
 		"two manifests":      {append(append(wasmtest.Header(), one...), one...), `two custom sections are named "provisor.manifest"`},
 		"a broken manifest":  {append(wasmtest.Header(), one...), "its manifest (custom section provisor.manifest): decode it"},
 		"a broken section":   {append(wasmtest.Header(), 0, 9), "cut short"},
-		"all that is wrong":  {withManifest(t, &guestpb.Manifest{}), "version: "},
-		"and the other part": {withManifest(t, &guestpb.Manifest{}), "requests: "},
+		"all that is wrong":  {wasmtest.WithManifest(wasmtest.Header(), &guestpb.Manifest{}), "version: "},
+		"and the other part": {wasmtest.WithManifest(wasmtest.Header(), &guestpb.Manifest{}), "requests: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadManifest(test.module)
@@ -120,15 +106,7 @@ func TestReadManifestOfBrokenModules(t *testing.T) {
 }
 
 func FuzzReadManifest(f *testing.F) {
-	payload, err := proto.Marshal(valid())
-	if err != nil {
-		f.Fatal(err)
-	}
-	module, err := abi.WithCustomSection(wasmtest.Header(), abi.ManifestSection, payload)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(module)
+	f.Add(wasmtest.WithManifest(wasmtest.Header(), valid()))
 	f.Add(append(wasmtest.Header(), 0, 0))
 	f.Fuzz(func(t *testing.T, module []byte) {
 		m, err := ReadManifest(module)

@@ -3,7 +3,10 @@ package wasmtest
 import (
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/proto/guestpb"
 )
 
 // RequestAt is where a Plugin has the host write requests. Below it the memory is free for Data.
@@ -72,6 +75,18 @@ func (p *Plugin) Finish(locals []Type, body ...[]byte) []byte {
 	p.Memory(AtLeast(1))
 	p.ExportMemory(abi.ExportMemory)
 	return p.Bytes()
+}
+
+// WithManifest is the module with that manifest behind it.
+func WithManifest(module []byte, m *guestpb.Manifest) []byte {
+	content, err := proto.Marshal(m)
+	if err == nil {
+		module, err = abi.WithCustomSection(module, abi.ManifestSection, content)
+	}
+	if err != nil {
+		panic("wasmtest: " + err.Error())
+	}
+	return module
 }
 
 // Defines reports whether Define was called for the export.

@@ -17,7 +17,6 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
@@ -274,7 +273,7 @@ func tiny(t testing.TB, ref string, change ...func(*tinyPlugin)) []byte {
 	for _, f := range change {
 		f(p)
 	}
-	return p.module(t)
+	return p.module()
 }
 
 type tinyPlugin struct {
@@ -288,8 +287,7 @@ type tinyPlugin struct {
 	bare    bool
 }
 
-func (p *tinyPlugin) module(t testing.TB) []byte {
-	t.Helper()
+func (p *tinyPlugin) module() []byte {
 	const answerAt, markAt = 1024, 2048
 	w := wasmtest.NewPlugin()
 	w.Data(markAt, []byte(p.mark))
@@ -320,15 +318,7 @@ func (p *tinyPlugin) module(t testing.TB) []byte {
 	if p.bare {
 		return w.Bytes()
 	}
-	manifest, err := proto.Marshal(p.manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := abi.WithCustomSection(w.Bytes(), abi.ManifestSection, manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return wasmtest.WithManifest(w.Bytes(), p.manifest)
 }
 
 // wantAnswer checks that the daemon has refused something, and with which words.

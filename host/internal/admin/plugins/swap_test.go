@@ -15,12 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
-	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/plugin"
+	"github.com/provisor/provisor/host/internal/wasmtest"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -48,15 +46,7 @@ func echo(t testing.TB, n int) []byte {
 		t.Fatal(err)
 	}
 	m.Version, m.Programs, m.Env = fmt.Sprintf("0.0.%d", n), nil, nil
-	manifest, err := proto.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	module, err = abi.WithCustomSection(bytes.Replace(module, blank, []byte(mark(n)), 1), abi.ManifestSection, manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return module
+	return wasmtest.WithManifest(bytes.Replace(module, blank, []byte(mark(n)), 1), m)
 }
 
 func mark(n int) string { return fmt.Sprintf("echo-mark:%08d", n) }

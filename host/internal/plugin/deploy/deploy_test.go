@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
@@ -21,20 +20,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // tiny is a plugin that answers each request, with other bytes for another text.
-func tiny(t *testing.T, name, version, text string) []byte {
-	t.Helper()
+func tiny(name, version, text string) []byte {
 	p := wasmtest.NewPlugin()
 	p.Data(4096, []byte(text))
 	module := p.Handled(wasmtest.I32Const(1024), wasmtest.LocalGet(0), wasmtest.I32Load(0), wasmtest.I32Const(0xff), wasmtest.I32And, wasmtest.I32Store(0),
 		p.Host(abi.FuncRespond, 1024, 2), wasmtest.Drop, wasmtest.I32Const(0))
-	manifest, err := proto.Marshal(&guestpb.Manifest{Name: name, Version: version, AbiVersion: abi.Version, Requests: []string{"init"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if module, err = abi.WithCustomSection(module, abi.ManifestSection, manifest); err != nil {
-		t.Fatal(err)
-	}
-	return module
+	return wasmtest.WithManifest(module, &guestpb.Manifest{Name: name, Version: version, AbiVersion: abi.Version, Requests: []string{"init"}})
 }
 
 // house is a runtime that watches a directory.
@@ -50,7 +41,7 @@ func start(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t, dir: t.TempDir(), log: new(daemontest.Log)}
 	base := filepath.Join(t.TempDir(), "base.wasm")
-	if err := os.WriteFile(base, tiny(t, "a", "1.0.0", "base"), 0o600); err != nil {
+	if err := os.WriteFile(base, tiny("a", "1.0.0", "base"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
@@ -99,10 +90,10 @@ func (h *house) becomes(version string) {
 
 func TestDeploy(t *testing.T) {
 	h := start(t)
-	h.put("a.wasm", tiny(t, "a", "1.1.0", ""))
+	h.put("a.wasm", tiny("a", "1.1.0", ""))
 	h.becomes("1.1.0")
 	// In place of the old one, by a rename.
-	h.put("a.part", tiny(t, "a", "1.2.0", ""))
+	h.put("a.part", tiny("a", "1.2.0", ""))
 	if err := os.Rename(filepath.Join(h.dir, "a.part"), filepath.Join(h.dir, "a.wasm")); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +113,7 @@ func TestDeploy(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h.put("a.wasm", tiny(t, "a", "1.3.0", ""))
+	h.put("a.wasm", tiny("a", "1.3.0", ""))
 	h.open()
 	h.becomes("1.3.0")
 }
@@ -130,7 +121,7 @@ func TestDeploy(t *testing.T) {
 // TestHalfWritten: a file that is still being written is waited for, however long that takes.
 func TestHalfWritten(t *testing.T) {
 	h := start(t)
-	module := tiny(t, "a", "1.1.0", strings.Repeat("x", 20_000))
+	module := tiny("a", "1.1.0", strings.Repeat("x", 20_000))
 	f, err := os.Create(filepath.Join(h.dir, "a.wasm"))
 	if err != nil {
 		t.Fatal(err)
@@ -158,9 +149,9 @@ func TestHalfWritten(t *testing.T) {
 // TestBadFile is refused once, not in a loop; another try with the same name is taken.
 func TestBadFile(t *testing.T) {
 	h := start(t)
-	h.put("a.wasm", tiny(t, "a", "1.1.0", ""))
+	h.put("a.wasm", tiny("a", "1.1.0", ""))
 	h.becomes("1.1.0")
-	h.put("b.wasm", tiny(t, "a", "1.1.0", "other bytes"))
+	h.put("b.wasm", tiny("a", "1.1.0", "other bytes"))
 	h.put("c.wasm", []byte("not a plugin"))
 	h.put("d.txt", []byte("none of our business"))
 	if !daemontest.Soon(func() bool { return h.logged("was not installed") == 2 }) {
@@ -172,12 +163,12 @@ func TestBadFile(t *testing.T) {
 		}
 	}
 	time.Sleep(time.Second)
-	h.put("e.wasm", tiny(t, "a", "1.2.0", ""))
+	h.put("e.wasm", tiny("a", "1.2.0", ""))
 	h.becomes("1.2.0")
 	if n := h.logged("was not installed"); n != 2 {
 		t.Errorf("refused was said %d times of two files", n)
 	}
-	h.put("c.wasm", tiny(t, "a", "1.4.0", ""))
+	h.put("c.wasm", tiny("a", "1.4.0", ""))
 	h.becomes("1.4.0")
 }
 

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host/internal/daemontest"
@@ -35,16 +34,8 @@ func module(t testing.TB, ref, flavour string, change ...func(*guestpb.Manifest)
 	for _, f := range change {
 		f(m)
 	}
-	manifest, err := proto.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := wasmtest.NewPlugin()
-	b, err := abi.WithCustomSection(p.Handled(p.Respond(ref+flavour)), abi.ManifestSection, manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return wasmtest.WithManifest(p.Handled(p.Respond(ref+flavour)), m)
 }
 
 // house is a registry with what it stands on.
