@@ -114,9 +114,8 @@ type reused struct{ initLines, modules int }
 
 // reuse walks one session of a template version from init to apply.
 func reuse(ctx context.Context, r *host.Runtime, tenant host.Tenant, archive []byte, name string) (reused, error) {
-	local := client.InProcess(ctx, func(ctx context.Context, s client.Stream) error { return r.Session(ctx, tenant, s) })
-	defer local.Close()
-	s := client.NewSession(local)
+	s := session(ctx, r, tenant)
+	defer s.Close()
 	yes, id := true, "5f0a3b0e-6d3f-4b0e-9a57-6a3a5c2c8d11"
 	if err := s.Configure(&pb.Config{ExpReuseTerraformWorkspace: &yes, TemplateId: &id, TemplateVersionId: &id}); err != nil {
 		return reused{}, err

@@ -1,7 +1,6 @@
 package host_test
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -31,7 +30,7 @@ func TestTenantDisk(t *testing.T) {
 	defer r.Close()
 	// open opens a session that takes 3 MiB.
 	open := func(tn host.Tenant) (*client.Session, error) {
-		s := client.NewSession(client.InProcess(t.Context(), func(ctx context.Context, s client.Stream) error { return r.Session(ctx, tn, s) }))
+		s := session(t.Context(), r, tn)
 		err := s.Configure(&pb.Config{})
 		if err == nil {
 			_, err = s.Do(t.Context(), &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: daemontest.EchoTemplate("on init\nfill f 3MiB\n")}}}, nil)

@@ -171,9 +171,7 @@ resource "fixture_slow" "mirrored" {
 
 // configured opens a session and sends its Config.
 func configured(ctx context.Context, r *host.Runtime) (*client.Session, error) {
-	s := client.NewSession(client.InProcess(ctx, func(ctx context.Context, s client.Stream) error {
-		return r.Session(ctx, host.DefaultTenant, s)
-	}))
+	s := session(ctx, r, host.DefaultTenant)
 	return s, s.Configure(&pb.Config{})
 }
 

@@ -35,11 +35,15 @@ func engineScript(t *testing.T, version string) string {
 	return path
 }
 
+// session opens a session of the tenant.
+func session(ctx context.Context, r *host.Runtime, t host.Tenant) *client.Session {
+	return client.NewSession(client.InProcess(ctx, func(ctx context.Context, s client.Stream) error { return r.Session(ctx, t, s) }))
+}
+
 // visit runs one session of the tenant with that template: its Init and a Plan. It returns what was logged.
 func visit(ctx context.Context, r *host.Runtime, t host.Tenant, archive []byte) (string, error) {
-	local := client.InProcess(ctx, func(ctx context.Context, s client.Stream) error { return r.Session(ctx, t, s) })
-	defer local.Close()
-	s := client.NewSession(local)
+	s := session(ctx, r, t)
+	defer s.Close()
 	if err := s.Configure(&pb.Config{}); err != nil {
 		return "", err
 	}
@@ -171,7 +175,7 @@ func checkQuota(t *testing.T, r *host.Runtime, b host.Tenant, archive []byte) {
 	t.Helper()
 	init := &pb.Request{Type: &pb.Request_Init{Init: &pb.InitRequest{TemplateSourceArchive: archive}}}
 	open := func() (*client.Session, error) {
-		s := client.NewSession(client.InProcess(t.Context(), func(ctx context.Context, s client.Stream) error { return r.Session(ctx, b, s) }))
+		s := session(t.Context(), r, b)
 		err := s.Configure(&pb.Config{})
 		if err == nil {
 			_, err = s.Do(t.Context(), init, nil)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -158,8 +157,8 @@ func slowReader(t *testing.T, a *arena) {
 // halfOpen holds a session through a relay, which stops to relay.
 func halfOpen(t *testing.T, a *arena) {
 	d := startDaemon(t, host.Options{ExitTimeout: briefly}, server.Options{Keepalive: 2 * time.Second})
-	r := newRelay(t, strings.TrimPrefix(d.address, "unix:"))
-	c, err := client.Dial("unix:"+r.path, client.Options{})
+	r := daemontest.NewLine(t, "unix", strings.TrimPrefix(d.address, "unix:"))
+	c, err := client.Dial("unix:"+r.Address, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,70 +183,9 @@ func halfOpen(t *testing.T, a *arena) {
 	if len(daemontest.Left(d.data)) == 0 {
 		t.Error("there is nothing that could be left")
 	}
-	close(r.stopped)
+	r.Cut()
 	a.clean(t, d)
 }
-
-// relay forwards bytes between a socket of its own and another until it is stopped. Then it takes all, and gives nothing.
-type relay struct {
-	path    string
-	stopped chan struct{}
-}
-
-func newRelay(t *testing.T, to string) *relay {
-	t.Helper()
-	r := &relay{path: filepath.Join(daemontest.SocketDir(t), "s"), stopped: make(chan struct{})}
-	l, err := net.Listen("unix", r.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var relaying sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	relaying.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("unix", to)
-			if err != nil {
-				in.Close()
-				return
-			}
-			mu.Lock()
-			conns = append(conns, in, out)
-			mu.Unlock()
-			relaying.Go(func() { _, _ = io.Copy(r.unlessStopped(out), in) })
-			relaying.Go(func() { _, _ = io.Copy(r.unlessStopped(in), out) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		relaying.Wait()
-	})
-	return r
-}
-
-func (r *relay) unlessStopped(w io.Writer) io.Writer {
-	return writerFunc(func(b []byte) (int, error) {
-		select {
-		case <-r.stopped:
-			return len(b), nil
-		default:
-			return w.Write(b)
-		}
-	})
-}
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func halfCloses(t *testing.T, a *arena) {
 	for _, requests := range [][]*pb.Request{

@@ -3,18 +3,12 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -140,7 +134,7 @@ telemetry {
 	})
 	watch := watchProcesses(t, canary, engine)
 	dial := func(token string) *client.Client {
-		c, err := client.Dial(r.Addresses()[0], client.Options{Token: token, CA: filepath.Join(r.dir, "server.pem")})
+		c, err := client.Dial(r.Addresses()[0], client.Options{Token: token, CA: filepath.Join(r.dir, "ca.pem")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,31 +370,16 @@ func watchProcesses(t *testing.T, canary, engine string) (seen func() int) {
 	}
 }
 
-// writeServerCertificate writes server.pem and server.key for localhost, and returns a piece of the key as it is in the file.
+// writeServerCertificate writes ca.pem, server.pem and server.key for localhost, and returns a piece of the key as it is in the file.
 func writeServerCertificate(t *testing.T, dir string) string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := daemontest.NewCertificates(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "localhost"}, SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	text, err := os.ReadFile(c.Key)
 	if err != nil {
 		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	for name, content := range map[string][]byte{"server.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), "server.key": text} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return strings.Split(string(text), "\n")[1]
 }

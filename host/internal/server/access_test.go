@@ -30,7 +30,7 @@ func tellTenant(_ context.Context, tn tenant.Tenant, s session.Stream) error {
 
 func TestAccess(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := newCertificates(t)
 	tokens := known(t, map[string]string{"alpha": "a-team", "plain": "default"})
 	byName := newAccess(t, access.Credential{Tenant: parseTenant(t, "a-team"), Subject: "CN=client"})
 	tcp := "127.0.0.1:0"
@@ -91,7 +91,7 @@ func TestAccess(t *testing.T) {
 
 func TestBadOptions(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := newCertificates(t)
 	byName := newAccess(t, access.Credential{Tenant: tenant.Default, Subject: "CN=client"})
 	of := func(listeners ...Listener) Options { return Options{Listeners: listeners} }
 	tcp, socket := "127.0.0.1:0", filepath.Join(daemontest.SocketDir(t), "s")

@@ -71,7 +71,7 @@ func want(t *testing.T, what, address string, o client.Options, name string, cod
 // TestChange changes who is let in, and where, while sessions are open.
 func TestChange(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := newCertificates(t)
 	dir := daemontest.SocketDir(t)
 	first, second := "unix:"+filepath.Join(dir, "1"), "unix:"+filepath.Join(dir, "2")
 	tcp := Listener{Address: "127.0.0.1:0", TLSCert: p.Cert, TLSKey: p.Key}
@@ -115,7 +115,7 @@ func TestChange(t *testing.T) {
 	configure(t, old)
 
 	// Another certificate and client CA at the same address, and the first address goes.
-	q := newPKI(t)
+	q := newCertificates(t)
 	r.change(t, Options{
 		Listeners: []Listener{{Address: second, Anonymous: tenant.Default}, {Address: "127.0.0.1:0", TLSCert: q.Cert, TLSKey: q.Key, ClientCA: q.CA}},
 		Access:    newAccess(t, access.Credential{Tenant: parseTenant(t, "b-team"), Subject: "CN=client"}),
@@ -151,7 +151,7 @@ func TestChange(t *testing.T) {
 // A change that is bad in one point changes nothing.
 func TestBadChange(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := newCertificates(t)
 	dir := daemontest.SocketDir(t)
 	first, second := "unix:"+filepath.Join(dir, "1"), "unix:"+filepath.Join(dir, "2")
 	good := Options{Listeners: []Listener{{Address: first, Anonymous: tenant.Default}}}

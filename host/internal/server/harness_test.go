@@ -2,21 +2,12 @@ package server
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
 	"log/slog"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -97,61 +88,13 @@ func wait(ctx context.Context, _ tenant.Tenant, _ session.Stream) error {
 	return context.Cause(ctx)
 }
 
-// pki is a certificate authority and certificates of it, as PEM files.
-type pki struct{ CA, Cert, Key, ClientCert, ClientKey string }
-
-func newPKI(t *testing.T) pki {
+func newCertificates(t *testing.T) daemontest.Certificates {
 	t.Helper()
-	dir := t.TempDir()
-	caKey := newKey(t)
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	p := pki{CA: filepath.Join(dir, "ca.pem")}
-	writePEM(t, p.CA, "CERTIFICATE", sign(t, ca, ca, &caKey.PublicKey, caKey))
-	issue := func(name string) (cert, key string) {
-		leafKey := newKey(t)
-		leaf := &x509.Certificate{
-			SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		}
-		cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
-		writePEM(t, cert, "CERTIFICATE", sign(t, leaf, ca, &leafKey.PublicKey, caKey))
-		der, err := x509.MarshalPKCS8PrivateKey(leafKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		writePEM(t, key, "PRIVATE KEY", der)
-		return cert, key
-	}
-	p.Cert, p.Key = issue("server")
-	p.ClientCert, p.ClientKey = issue("client")
-	return p
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := daemontest.NewCertificates(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return key
-}
-
-func sign(t *testing.T, cert, parent *x509.Certificate, pub *ecdsa.PublicKey, key *ecdsa.PrivateKey) []byte {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, cert, parent, pub, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
-func writePEM(t *testing.T, path, kind string, der []byte) {
-	t.Helper()
-	writeFile(t, path, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
+	return c
 }
 
 func writeFile(t *testing.T, path, content string) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/provisor/provisor/host/client"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/server/raw"
 	"github.com/provisor/provisor/host/internal/session"
 	"github.com/provisor/provisor/host/internal/tenant"
@@ -196,8 +196,8 @@ func TestVanishedClient(t *testing.T) {
 		ended <- time.Now()
 		return ctx.Err()
 	})
-	line := newLine(t, r.Addresses()[0])
-	c, err := client.Dial(line.address, client.Options{Insecure: true})
+	line := daemontest.NewLine(t, "tcp", r.Addresses()[0])
+	c, err := client.Dial(line.Address, client.Options{Insecure: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestVanishedClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-began
-	line.cut()
+	line.Cut()
 	cut := time.Now()
 	select {
 	case at := <-ended:
@@ -216,74 +216,6 @@ func TestVanishedClient(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("the server did not notice that the client has vanished")
-	}
-}
-
-// line forwards TCP connections until it is cut: then nothing goes through any more, and neither end is told.
-type line struct {
-	address string
-	once    sync.Once
-	dead    chan struct{}
-}
-
-func newLine(t *testing.T, to string) *line {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln := &line{address: l.Addr().String(), dead: make(chan struct{})}
-	var conns []net.Conn
-	var mu sync.Mutex
-	var work sync.WaitGroup
-	work.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				in.Close()
-				return
-			}
-			mu.Lock()
-			conns = append(conns, in, out)
-			mu.Unlock()
-			work.Go(func() { ln.forward(in, out) })
-			work.Go(func() { ln.forward(out, in) })
-		}
-	})
-	t.Cleanup(func() {
-		ln.cut()
-		l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		work.Wait()
-	})
-	return ln
-}
-
-func (l *line) cut() { l.once.Do(func() { close(l.dead) }) }
-
-func (l *line) forward(from, to net.Conn) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		select {
-		case <-l.dead:
-			continue
-		default:
-		}
-		if _, err := to.Write(buf[:n]); err != nil {
-			return
-		}
 	}
 }
 

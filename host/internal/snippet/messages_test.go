@@ -93,18 +93,7 @@ func literals(t *testing.T, root string, dirs ...string) string {
 // column are the first cells of all tables of the project's pages that begin with that heading.
 func column(t *testing.T, heading string) (cells []snippet.Block) {
 	t.Helper()
-	root := project(t)
-	pages, err := snippet.Pages(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range pages {
-		source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(page)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cells = append(cells, snippet.Column(page, source, heading)...)
-	}
+	forPages(t, func(page string, source []byte) { cells = append(cells, snippet.Column(page, source, heading)...) })
 	return cells
 }
 

@@ -34,6 +34,13 @@ func project(t *testing.T) string {
 // blocks are those of all pages of the project.
 func blocks(t *testing.T) (all []snippet.Block) {
 	t.Helper()
+	forPages(t, func(page string, source []byte) { all = append(all, snippet.Find(page, source)...) })
+	return all
+}
+
+// forPages calls f for each page of the project.
+func forPages(t *testing.T, f func(page string, source []byte)) {
+	t.Helper()
 	root := project(t)
 	pages, err := snippet.Pages(root)
 	if err != nil {
@@ -44,9 +51,8 @@ func blocks(t *testing.T) (all []snippet.Block) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, snippet.Find(page, source)...)
+		f(page, source)
 	}
-	return all
 }
 
 // checked are the languages that a test knows how to check, and "text", which is for reading only.
