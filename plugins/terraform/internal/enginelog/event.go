@@ -4,8 +4,9 @@ package enginelog
 
 import (
 	"bytes"
+	"strconv"
 
-	"github.com/valyala/fastjson"
+	"github.com/provisor/provisor/plugins/terraform/internal/jsonread"
 )
 
 // Event is one line of an engine's machine-readable output: what the logs and the timings need of it. A line that is no
@@ -61,57 +62,197 @@ func (e *Event) HideSource(filename string) {
 
 // decoder reads lines of JSON. It does without encoding/json, whose reflection costs five times as much in WebAssembly:
 // an engine can write tens of thousands of lines, and its output waits for whoever reads it.
-type decoder struct{ parser fastjson.Parser }
+type decoder struct{ reader jsonread.Reader }
 
 // decode reads one line without its end. It is false for what is no JSON object. A member of another type than it should
 // have is as good as none.
 func (d *decoder) decode(line []byte) (*Event, bool) {
-	if len(line) > keepBuffer {
-		defer func() { d.parser = fastjson.Parser{} }() // it would keep the memory that such a line took
-	}
-	if trimmed := bytes.TrimLeft(line, " \t"); len(trimmed) == 0 || trimmed[0] != '{' {
+	r := &d.reader
+	r.Reset(line)
+	defer r.Reset(nil)
+	if r.Kind() != jsonread.Object {
 		return nil, false
 	}
-	v, err := d.parser.ParseBytes(line)
-	if err != nil {
+	e := new(Event)
+	var state []byte
+	members(r, func(name []byte) {
+		switch string(name) {
+		case "@level":
+			e.Level = text(r)
+		case "@message":
+			e.Message = text(r)
+		case "@timestamp":
+			e.Timestamp = text(r)
+		case "type":
+			e.Type = text(r)
+		case "message_code":
+			e.MessageCode = text(r)
+		case "hook":
+			e.Hook = hookOf(r)
+		case "diagnostic":
+			e.Diagnostic = diagnosticOf(r)
+		case "state":
+			if state = nil; r.Kind() == jsonread.Object {
+				state = r.Raw()
+			} else {
+				r.Skip()
+			}
+		default:
+			r.Skip()
+		}
+	})
+	if r.End(); r.Err() != nil {
 		return nil, false
 	}
-	e := &Event{
-		Level: text(v, "@level"), Message: text(v, "@message"), Timestamp: text(v, "@timestamp"),
-		Type: text(v, "type"), MessageCode: text(v, "message_code"),
-		Hook:       hookOf(v.Get("hook")),
-		Diagnostic: diagnosticOf(v.Get("diagnostic")),
-	}
-	if state := v.Get("state"); e.Message == stateDump && isObject(state) {
-		e.State = state.MarshalTo(nil)
+	if e.Message == stateDump {
+		e.State = bytes.Clone(state)
 	}
 	return e, true
 }
 
-func hookOf(v *fastjson.Value) Hook {
-	return Hook{
-		Address: text(v, "resource", "addr"), ImpliedProvider: text(v, "resource", "implied_provider"), Action: text(v, "action"),
+// members has each member of the object read that comes next, if one does.
+func members(r *jsonread.Reader, read func(name []byte)) {
+	if r.Kind() != jsonread.Object {
+		r.Skip()
+		return
+	}
+	r.Object()
+	for name, more := r.Member(); more; name, more = r.Member() {
+		read(name)
 	}
 }
 
-func diagnosticOf(v *fastjson.Value) *Diagnostic {
-	if !isObject(v) {
+func hookOf(r *jsonread.Reader) (h Hook) {
+	members(r, func(name []byte) {
+		switch string(name) {
+		case "resource":
+			members(r, func(name []byte) {
+				switch string(name) {
+				case "addr":
+					h.Address = text(r)
+				case "implied_provider":
+					h.ImpliedProvider = text(r)
+				default:
+					r.Skip()
+				}
+			})
+		case "action":
+			h.Action = text(r)
+		default:
+			r.Skip()
+		}
+	})
+	return h
+}
+
+func diagnosticOf(r *jsonread.Reader) *Diagnostic {
+	if r.Kind() != jsonread.Object {
+		r.Skip()
 		return nil
 	}
-	d := &Diagnostic{Severity: text(v, "severity"), Detail: text(v, "detail")}
-	if r := v.Get("range"); isObject(r) {
-		d.Range = &Range{Filename: text(r, "filename"), Line: r.GetInt("start", "line")}
-	}
-	if s := v.Get("snippet"); isObject(s) {
-		d.Snippet = &Snippet{Context: text(s, "context"), Code: text(s, "code"), StartLine: s.GetInt("start_line")}
-		for _, value := range s.GetArray("values") {
-			d.Snippet.Values = append(d.Snippet.Values, Value{text(value, "traversal"), text(value, "statement")})
+	d := new(Diagnostic)
+	members(r, func(name []byte) {
+		switch string(name) {
+		case "severity":
+			d.Severity = text(r)
+		case "detail":
+			d.Detail = text(r)
+		case "range":
+			d.Range = rangeOf(r)
+		case "snippet":
+			d.Snippet = snippetOf(r)
+		default:
+			r.Skip()
 		}
-	}
+	})
 	return d
 }
 
-func isObject(v *fastjson.Value) bool { return v != nil && v.Type() == fastjson.TypeObject }
+func rangeOf(r *jsonread.Reader) *Range {
+	if r.Kind() != jsonread.Object {
+		r.Skip()
+		return nil
+	}
+	where := new(Range)
+	members(r, func(name []byte) {
+		switch string(name) {
+		case "filename":
+			where.Filename = text(r)
+		case "start":
+			members(r, func(name []byte) {
+				if string(name) == "line" {
+					where.Line = number(r)
+				} else {
+					r.Skip()
+				}
+			})
+		default:
+			r.Skip()
+		}
+	})
+	return where
+}
 
-// text is a copy of a string within v, or empty if there is none.
-func text(v *fastjson.Value, path ...string) string { return string(v.GetStringBytes(path...)) }
+func snippetOf(r *jsonread.Reader) *Snippet {
+	if r.Kind() != jsonread.Object {
+		r.Skip()
+		return nil
+	}
+	s := new(Snippet)
+	members(r, func(name []byte) {
+		switch string(name) {
+		case "context":
+			s.Context = text(r)
+		case "code":
+			s.Code = text(r)
+		case "start_line":
+			s.StartLine = number(r)
+		case "values":
+			s.Values = valuesOf(r)
+		default:
+			r.Skip()
+		}
+	})
+	return s
+}
+
+func valuesOf(r *jsonread.Reader) (list []Value) {
+	if r.Kind() != jsonread.Array {
+		r.Skip()
+		return nil
+	}
+	r.Array()
+	for r.Element() {
+		var v Value
+		members(r, func(name []byte) {
+			switch string(name) {
+			case "traversal":
+				v.Traversal = text(r)
+			case "statement":
+				v.Statement = text(r)
+			default:
+				r.Skip()
+			}
+		})
+		list = append(list, v)
+	}
+	return list
+}
+
+// text is the string that comes next, or empty if something else comes.
+func text(r *jsonread.Reader) string {
+	if r.Kind() != jsonread.String {
+		r.Skip()
+		return ""
+	}
+	return r.Text()
+}
+
+// number is the whole number that comes next, or 0 if something else comes.
+func number(r *jsonread.Reader) int {
+	n, err := strconv.Atoi(string(r.Raw()))
+	if err != nil {
+		return 0
+	}
+	return n
+}

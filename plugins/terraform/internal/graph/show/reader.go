@@ -1,162 +1,73 @@
 package show
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/provisor/provisor/plugins/terraform/internal/jsonread"
 )
 
-// reader reads a JSON text in one pass. It decodes without reflection, and without the call for each byte that encoding/json makes:
-// calls are what is slow in WebAssembly.
-type reader struct {
-	data    []byte
-	decoder *jsontext.Decoder
-}
+// reader reads what the engine shows. A null in the place of an object, array or string is as good as nothing.
+type reader struct{ jsonread.Reader }
 
-func newReader(data []byte) *reader {
-	return &reader{data, jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
-}
+func newReader(data []byte) *reader { return &reader{*jsonread.New(data)} }
 
-// member reads the value of an object's member, which may be passed over.
-type member func(name []byte) error
-
-// document reads the whole text as one object, and puts its errors into words for people.
-func (r *reader) document(read member) error {
-	if len(r.data) == 0 {
+// document has the whole text read as one object, and puts its errors into words for people.
+func (r *reader) document(data []byte, read func()) error {
+	if len(data) == 0 {
 		return errors.New("it is empty, JSON was expected")
 	}
-	err := r.object(read)
-	if err == nil {
-		if _, err = r.decoder.ReadToken(); err == io.EOF {
-			return nil
-		}
-		if err == nil {
-			return fmt.Errorf("it is not JSON: byte %d: more comes after the object", r.decoder.InputOffset())
-		}
-	}
-	var syntax *jsontext.SyntacticError
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Errorf("it is not JSON: byte %d: %w", syntax.ByteOffset, syntax.Err)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Errorf("it is not JSON: byte %d: %w", len(r.data), io.ErrUnexpectedEOF)
-	}
-	return err
-}
-
-// begin reads the beginning of an object or array. A null has none.
-func (r *reader) begin(kind jsontext.Kind, what string) (there bool, err error) {
-	switch r.decoder.PeekKind() {
-	case kind:
-		_, err = r.decoder.ReadToken()
-		return err == nil, err
-	case 'n':
-		return false, r.skip()
-	}
-	return false, r.wrong(what)
-}
-
-// wrong is an error for the value that comes next, which has another type than it should.
-func (r *reader) wrong(want string) error {
-	got := kinds[r.decoder.PeekKind()]
-	if got == "" {
-		// It is no value at all.
-		if err := r.skip(); err != nil {
-			return err
-		}
-	}
-	// The member's name is read, so that this is where the value belongs.
-	path := slices.DeleteFunc(slices.Collect(r.decoder.StackPointer().Tokens()), func(step string) bool {
-		_, err := strconv.Atoi(step)
-		return err == nil
-	})
-	if len(path) == 0 {
-		return fmt.Errorf("it is not a JSON object but %s", got)
-	}
-	return fmt.Errorf("%s is %s, want %s", strings.Join(path, "."), got, want)
-}
-
-var kinds = map[jsontext.Kind]string{'n': "null", 't': "a bool", 'f': "a bool", '"': "a string", '0': "a number", '{': "an object", '[': "an array"}
-
-// object has each of an object's members read.
-func (r *reader) object(read member) error {
-	there, err := r.begin('{', "an object")
-	if err != nil || !there {
+	read()
+	r.End()
+	err := r.Err()
+	if wrong := (*typeError)(nil); err == nil || errors.As(err, &wrong) {
 		return err
 	}
-	for r.decoder.PeekKind() != '}' {
-		name, err := r.name()
-		if err == nil {
-			err = read(name)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	_, err = r.decoder.ReadToken()
-	return err
+	return fmt.Errorf("it is not JSON: %w", err)
 }
 
-// name reads a member's name; it is valid until something else is read.
-func (r *reader) name() ([]byte, error) {
-	quoted, err := r.decoder.ReadValue()
-	if err != nil || len(quoted) < 2 {
-		return nil, err
-	}
-	if bytes.IndexByte(quoted, '\\') >= 0 {
-		return jsontext.AppendUnquote(nil, quoted)
-	}
-	return quoted[1 : len(quoted)-1], nil
+// typeError is about a value of another type than it should have.
+type typeError struct {
+	path      string
+	got, want jsonread.Kind
 }
 
-// array has element read each of an array's elements.
-func (r *reader) array(element func() error) error {
-	there, err := r.begin('[', "an array")
-	if err != nil || !there {
-		return err
+func (e *typeError) Error() string {
+	if e.path == "" {
+		return fmt.Sprintf("it is not a JSON object but %s", e.got)
 	}
-	for r.decoder.PeekKind() != ']' {
-		if err := element(); err != nil {
-			return err
-		}
-	}
-	_, err = r.decoder.ReadToken()
-	return err
+	return fmt.Sprintf("%s is %s, want %s", e.path, e.got, e.want)
 }
+
+// is says whether the value that comes next has that kind. A null is passed over.
+func (r *reader) is(want jsonread.Kind) bool {
+	switch got := r.Kind(); got {
+	case want:
+		return true
+	case jsonread.Null, jsonread.Invalid:
+		r.Skip()
+	default:
+		r.Fail(&typeError{r.Path(), got, want})
+	}
+	return false
+}
+
+// object begins to read an object, if there is one.
+func (r *reader) object() bool { return r.is(jsonread.Object) && r.Object() }
+
+// array begins to read an array, if there is one.
+func (r *reader) array() bool { return r.is(jsonread.Array) && r.Array() }
 
 // text reads a string; a null leaves it as it is.
-func (r *reader) text(into *string) error {
-	switch r.decoder.PeekKind() {
-	case '"':
-		token, err := r.decoder.ReadToken()
-		if err == nil {
-			*into = token.String()
-		}
-		return err
-	case 'n':
-		return r.skip()
+func (r *reader) text(into *string) {
+	if r.is(jsonread.String) {
+		*into = r.Text()
 	}
-	return r.wrong("a string")
 }
 
 // raw takes a value as it stands, without a copy.
-func (r *reader) raw(into *json.RawMessage) error {
-	value, err := r.decoder.ReadValue()
-	if err == nil {
-		end := r.decoder.InputOffset()
-		*into = r.data[end-int64(len(value)) : end : end]
-	}
-	return err
-}
-
-func (r *reader) skip() error { return r.decoder.SkipValue() }
+func (r *reader) raw(into *json.RawMessage) { *into = r.Raw() }
 
 // values are what both a plan and a state have in an object of its own.
 type values struct {
@@ -164,116 +75,143 @@ type values struct {
 	root  *Module
 }
 
-func (r *reader) values(into *values) error {
-	into.there = r.decoder.PeekKind() != 'n'
-	return r.object(func(name []byte) error {
+func (r *reader) values(into *values) {
+	into.there = r.Kind() != jsonread.Null
+	if !r.object() {
+		return
+	}
+	for name, more := r.Member(); more; name, more = r.Member() {
 		if string(name) == "root_module" {
-			return r.module(&into.root)
+			r.module(&into.root)
+		} else {
+			r.Skip()
 		}
-		return r.skip()
-	})
+	}
 }
 
-func (r *reader) priorState(into *values) error {
-	return r.object(func(name []byte) error {
+func (r *reader) priorState(into *values) {
+	if !r.object() {
+		return
+	}
+	for name, more := r.Member(); more; name, more = r.Member() {
 		if string(name) == "values" {
-			return r.values(into)
+			r.values(into)
+		} else {
+			r.Skip()
 		}
-		return r.skip()
-	})
+	}
 }
 
-func (r *reader) module(into **Module) error {
-	if r.decoder.PeekKind() == 'n' {
-		return r.skip()
+func (r *reader) module(into **Module) {
+	if !r.object() {
+		return
 	}
 	m := new(Module)
 	*into = m
-	return r.object(func(name []byte) error {
+	for name, more := r.Member(); more; name, more = r.Member() {
 		switch string(name) {
 		case "resources":
-			return r.array(func() error {
-				m.Resources = append(m.Resources, nil)
-				return r.resource(&m.Resources[len(m.Resources)-1])
-			})
+			if r.array() {
+				for r.Element() {
+					m.Resources = append(m.Resources, nil)
+					r.resource(&m.Resources[len(m.Resources)-1])
+				}
+			}
 		case "child_modules":
-			return r.array(func() error {
-				m.Children = append(m.Children, nil)
-				return r.module(&m.Children[len(m.Children)-1])
-			})
+			if r.array() {
+				for r.Element() {
+					m.Children = append(m.Children, nil)
+					r.module(&m.Children[len(m.Children)-1])
+				}
+			}
+		default:
+			r.Skip()
 		}
-		return r.skip()
-	})
+	}
 }
 
-func (r *reader) resource(into **Resource) error {
-	if r.decoder.PeekKind() == 'n' {
-		return r.skip()
+func (r *reader) resource(into **Resource) {
+	if !r.object() {
+		return
 	}
 	v := new(Resource)
 	*into = v
-	return r.object(func(name []byte) error {
+	for name, more := r.Member(); more; name, more = r.Member() {
 		switch string(name) {
 		case "address":
-			return r.text(&v.Address)
+			r.text(&v.Address)
 		case "mode":
-			return r.text(&v.Mode)
+			r.text(&v.Mode)
 		case "type":
-			return r.text(&v.Type)
+			r.text(&v.Type)
 		case "name":
-			return r.text(&v.Name)
+			r.text(&v.Name)
 		case "values":
-			return r.raw(&v.Values)
+			r.raw(&v.Values)
 		case "deposed_key":
-			return r.text(&v.Deposed)
+			r.text(&v.Deposed)
+		default:
+			r.Skip()
 		}
-		return r.skip()
-	})
+	}
 }
 
-func (r *reader) changes(into *[]Change) error {
-	return r.array(func() error {
+func (r *reader) changes(into *[]Change) {
+	if !r.array() {
+		return
+	}
+	for r.Element() {
 		*into = append(*into, Change{})
 		c := &(*into)[len(*into)-1]
-		return r.object(func(name []byte) error {
+		if !r.object() {
+			continue
+		}
+		for name, more := r.Member(); more; name, more = r.Member() {
 			switch string(name) {
 			case "address":
-				return r.text(&c.Address)
+				r.text(&c.Address)
 			case "mode":
-				return r.text(&c.Mode)
+				r.text(&c.Mode)
 			case "type":
-				return r.text(&c.Type)
+				r.text(&c.Type)
 			case "deposed":
-				return r.text(&c.Deposed)
+				r.text(&c.Deposed)
 			case "change":
-				return r.change(c)
+				r.change(c)
+			default:
+				r.Skip()
 			}
-			return r.skip()
-		})
-	})
+		}
+	}
 }
 
-func (r *reader) change(c *Change) error {
-	return r.object(func(name []byte) error {
+func (r *reader) change(c *Change) {
+	if !r.object() {
+		return
+	}
+	for name, more := r.Member(); more; name, more = r.Member() {
 		switch string(name) {
 		case "actions":
-			return r.array(func() error {
-				c.Change.Actions = append(c.Change.Actions, "")
-				return r.text(&c.Change.Actions[len(c.Change.Actions)-1])
-			})
+			if r.array() {
+				for r.Element() {
+					c.Change.Actions = append(c.Change.Actions, "")
+					r.text(&c.Change.Actions[len(c.Change.Actions)-1])
+				}
+			}
 		case "before":
-			return r.raw(&c.Change.Before)
+			r.raw(&c.Change.Before)
 		case "after":
-			return r.raw(&c.Change.After)
+			r.raw(&c.Change.After)
 		case "after_unknown":
-			return r.raw(&c.Change.AfterUnknown)
+			r.raw(&c.Change.AfterUnknown)
 		case "before_sensitive":
-			return r.raw(&c.Change.BeforeSensitive)
+			r.raw(&c.Change.BeforeSensitive)
 		case "after_sensitive":
-			return r.raw(&c.Change.AfterSensitive)
+			r.raw(&c.Change.AfterSensitive)
 		case "replace_paths":
-			return r.raw(&c.Change.ReplacePaths)
+			r.raw(&c.Change.ReplacePaths)
+		default:
+			r.Skip()
 		}
-		return r.skip()
-	})
+	}
 }

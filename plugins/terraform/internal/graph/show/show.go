@@ -78,18 +78,24 @@ func readPlan(data []byte) (*Plan, error) {
 	var planned, prior values
 	plan := new(Plan)
 	r := newReader(data)
-	if err := r.document(func(name []byte) error {
-		switch string(name) {
-		case "format_version":
-			return r.text(&version)
-		case "planned_values":
-			return r.values(&planned)
-		case "resource_changes":
-			return r.changes(&plan.Changes)
-		case "prior_state":
-			return r.priorState(&prior)
+	if err := r.document(data, func() {
+		if !r.object() {
+			return
 		}
-		return r.skip()
+		for name, more := r.Member(); more; name, more = r.Member() {
+			switch string(name) {
+			case "format_version":
+				r.text(&version)
+			case "planned_values":
+				r.values(&planned)
+			case "resource_changes":
+				r.changes(&plan.Changes)
+			case "prior_state":
+				r.priorState(&prior)
+			default:
+				r.Skip()
+			}
+		}
 	}); err != nil {
 		return nil, err
 	}
@@ -125,14 +131,20 @@ func readState(data []byte) (*State, error) {
 	var version string
 	var v values
 	r := newReader(data)
-	if err := r.document(func(name []byte) error {
-		switch string(name) {
-		case "format_version":
-			return r.text(&version)
-		case "values":
-			return r.values(&v)
+	if err := r.document(data, func() {
+		if !r.object() {
+			return
 		}
-		return r.skip()
+		for name, more := r.Member(); more; name, more = r.Member() {
+			switch string(name) {
+			case "format_version":
+				r.text(&version)
+			case "values":
+				r.values(&v)
+			default:
+				r.Skip()
+			}
+		}
 	}); err != nil {
 		return nil, err
 	}

@@ -145,16 +145,16 @@ func TestErrors(t *testing.T) {
 		`{"format_version":1}`:     "format_version is a number, want a string",
 		head + `[]}`:               "planned_values is an array, want an object",
 		head + `null}`:             "planned_values is missing: this is not what the engine shows of a plan",
-		head + `{}} {}`:            "it is not JSON: byte 46: more comes after the object",
-		head + `{}`:                "it is not JSON: byte 43: unexpected EOF",
-		head + `{"x":[1,]}}`:       "it is not JSON: byte 48: invalid character ',' at start of value",
-		head + `{},"x":tru}`:       "it is not JSON: byte 51: invalid character '}' in literal true (expecting 'e')",
-		"{\"format_version\":\"\n": "it is not JSON: byte 19: invalid character '\\n' in string (expecting non-control character)",
+		head + `{}} {}`:            "it is not JSON: byte 45: more comes after the end",
+		head + `{}`:                "it is not JSON: byte 43: it ends too early",
+		head + `{"x":[1,]}}`:       "it is not JSON: byte 49: unexpected ']'",
+		head + `{},"x":tru}`:       "it is not JSON: byte 51: unexpected '}'",
+		"{\"format_version\":\"\n": "it is not JSON: byte 19: unexpected '\\n'",
 		head + `{"root_module":{"child_modules":[{"resources":5}]}}}`:                     "planned_values.root_module.child_modules.resources is a number, want an array",
 		head + `{"root_module":{"resources":[null]}}}`:                                    "planned_values: a resource is null",
 		head + `{"root_module":{"resources":[{"address":"a.b"}]}}}`:                       "planned_values: resource \"a.b\" has no mode",
 		head + `{},"resource_changes":[{"change":{"actions":[{}]}}]}`:                     "resource_changes.change.actions is an object, want a string",
-		head + `{"x":` + strings.Repeat(`[`, 20_000) + strings.Repeat(`]`, 20_000) + `}}`: "exceeded max depth",
+		head + `{"x":` + strings.Repeat(`[`, 20_000) + strings.Repeat(`]`, 20_000) + `}}`: "it is not JSON: byte 10044: more than 10000 levels",
 	} {
 		_, err := show.ReadPlan([]byte(text))
 		if err == nil || !strings.HasPrefix(err.Error(), "read the plan: ") || !strings.HasSuffix(err.Error(), want) {

@@ -7,7 +7,6 @@
 package values
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/provisor/provisor/plugins/terraform/internal/jsonread"
 )
 
 // Object is a resource's attributes, or those of a block in it. Its first error sticks: read everything, then ask Err.
@@ -39,8 +38,9 @@ func Parse(address string, raw json.RawMessage) Object {
 		return o
 	}
 	var ok bool
-	v, err := decode(jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)))
-	if o.values, ok = v.(map[string]any); err != nil || !ok && v != nil {
+	r := jsonread.New(raw)
+	v := decode(r)
+	if o.values, ok = v.(map[string]any); r.Err() != nil || !ok && v != nil {
 		o.values = nil
 		o.state.err = fmt.Errorf("%s: the values are not a JSON object", address)
 	}
@@ -49,57 +49,34 @@ func Parse(address string, raw json.RawMessage) Object {
 
 // decode is json.Decoder.Decode into an any, with numbers as they are written: large ones must not go through a float64. It does
 // without reflection, which is slow in WebAssembly.
-func decode(d *jsontext.Decoder) (any, error) {
-	switch d.PeekKind() {
-	case '{':
-		return decodeObject(d)
-	case '[':
-		return decodeList(d)
-	}
-	token, err := d.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	switch token.Kind() {
-	case '"':
-		return token.String(), nil
-	case '0':
-		return json.Number(token.String()), nil
-	case 't', 'f':
-		return token.Bool(), nil
-	default:
-		return nil, nil
-	}
-}
-
-func decodeObject(d *jsontext.Decoder) (map[string]any, error) {
-	object := make(map[string]any)
-	_, err := d.ReadToken()
-	for err == nil && d.PeekKind() != '}' {
-		var name jsontext.Token
-		if name, err = d.ReadToken(); err == nil {
-			name := name.String() // it is gone with the next read
-			object[name], err = decode(d)
+func decode(r *jsonread.Reader) any {
+	switch r.Kind() {
+	case jsonread.Object:
+		object := make(map[string]any)
+		if r.Object() {
+			for name, more := r.Member(); more; name, more = r.Member() {
+				name := string(name)
+				object[name] = decode(r)
+			}
 		}
+		return object
+	case jsonread.Array:
+		list := []any{}
+		if r.Array() {
+			for r.Element() {
+				list = append(list, decode(r))
+			}
+		}
+		return list
+	case jsonread.String:
+		return r.Text()
+	case jsonread.Number:
+		return json.Number(r.Raw())
+	case jsonread.True, jsonread.False:
+		return string(r.Raw()) == "true"
 	}
-	if err == nil {
-		_, err = d.ReadToken()
-	}
-	return object, err
-}
-
-func decodeList(d *jsontext.Decoder) ([]any, error) {
-	list := []any{}
-	_, err := d.ReadToken()
-	for err == nil && d.PeekKind() != ']' {
-		var element any
-		element, err = decode(d)
-		list = append(list, element)
-	}
-	if err == nil {
-		_, err = d.ReadToken()
-	}
-	return list, err
+	r.Skip()
+	return nil
 }
 
 // Err is the first error of reading o, or of any block of it.
