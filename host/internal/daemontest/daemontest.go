@@ -1,5 +1,5 @@
-// Package daemontest has what tests of daemons stand on: a place for sockets, serving until the test's end, the log, templates, and patience. It
-// imports nothing of the host, so that tests within any package can use it.
+// Package daemontest has what tests of daemons stand on: a place for sockets, serving until the test's end, the log, templates, certificates, a line
+// that can be cut, what sessions have left, and patience. It imports nothing of the host, so that tests within any package can use it.
 package daemontest
 
 import (

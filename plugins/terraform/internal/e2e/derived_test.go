@@ -148,14 +148,9 @@ func TestDerivedGraphGain(t *testing.T) {
 	settings := []string{"configuration", "engine"}
 	var runtimes []*host.Runtime
 	for _, s := range settings {
-		r, err := host.New(t.Context(), host.Options{
-			Plugin: "../..", PluginSettings: map[string]string{"terraform_graph": s}, Engine: e.path, Mirror: room.mirror, DataDir: t.TempDir(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { r.Close() })
-		runtimes = append(runtimes, r)
+		runtimes = append(runtimes, openRuntime(t, host.Options{
+			PluginSettings: map[string]string{"terraform_graph": s}, Engine: e.path, Mirror: room.mirror, DataDir: t.TempDir(),
+		}))
 	}
 	template := initRequest(t, "testdata/templates/apps")
 	all := make([][]time.Duration, len(settings))

@@ -16,9 +16,16 @@ func newRuntime(t testing.TB, engine string, settings map[string]string, exposed
 	if raceEnabled {
 		t.Skip("the race detector is on")
 	}
-	r, err := host.New(context.Background(), host.Options{
-		Plugin: "../..", PluginSettings: settings, Engine: engine, DataDir: t.TempDir(), Concurrency: 16, Jail: host.JailOptions{Expose: exposed},
+	return openRuntime(t, host.Options{
+		PluginSettings: settings, Engine: engine, DataDir: t.TempDir(), Concurrency: 16, Jail: host.JailOptions{Expose: exposed},
 	})
+}
+
+// openRuntime is a runtime of the plugin until the test's end.
+func openRuntime(t testing.TB, o host.Options) *host.Runtime {
+	t.Helper()
+	o.Plugin = "../.."
+	r, err := host.New(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

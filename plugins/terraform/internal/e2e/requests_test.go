@@ -215,18 +215,10 @@ func newRecorder(t *testing.T, env ...string) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.runtime, err = host.New(t.Context(), host.Options{
-		Plugin: "../..", PluginSettings: map[string]string{"terraform_graph": "engine"}, // so that there is a run to take notes of
-		Engine: engine, DataDir: r.dataDir, CacheDir: cache, EngineEnv: env, Concurrency: 16,
+	r.runtime = openRuntime(t, host.Options{
+		PluginSettings: map[string]string{"terraform_graph": "engine"}, // so that there is a run to take notes of
+		Engine:         engine, DataDir: r.dataDir, CacheDir: cache, EngineEnv: env, Concurrency: 16,
 		Jail: host.JailOptions{Disable: []host.JailLayer{"root", "landlock"}}, // the engine takes its notes outside of the session
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.runtime.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 	return r
 }

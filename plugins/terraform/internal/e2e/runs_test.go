@@ -129,18 +129,7 @@ type runLog struct {
 
 func (l *runLog) runtime(t *testing.T, engine string, settings map[string]string) *host.Runtime {
 	t.Helper()
-	r, err := host.New(context.Background(), host.Options{
-		Plugin: "../..", PluginSettings: settings, Engine: engine, DataDir: t.TempDir(), Log: slog.New(l.handler()),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
+	return openRuntime(t, host.Options{PluginSettings: settings, Engine: engine, DataDir: t.TempDir(), Log: slog.New(l.handler())})
 }
 
 // expect compares the runs since it was last called.
