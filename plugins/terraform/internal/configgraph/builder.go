@@ -14,7 +14,6 @@ const (
 	kindPlain kind = iota
 	kindProvider
 	kindCheck // a check, what reports it, or a data source within
-	kindGone  // a configuration that nothing uses
 )
 
 // vertex is one of the engine's.
@@ -58,7 +57,6 @@ func build(tree []*node, engine string) (*dot.Graph, error) {
 		for _, name := range slices.Sorted(maps.Keys(n.outputs)) {
 			v := b.add(n, vertex{references: n.outputs[name].all()})
 			if n.parent != nil {
-				n.parent.refer("module."+n.name, v)
 				n.parent.refer("module."+n.name+"."+name, v)
 			}
 		}

@@ -71,13 +71,15 @@ func TestDerive(t *testing.T) {
 		"a block":                     {`resource "t" "b" { x { y { z = "${t.a.id}" } } }`, []string{"t.b > t.a"}},
 		"an iterator":                 {`resource "u" "b" { dynamic "t" { for_each = [1]` + "\ncontent { x = t.a } } }", nil},
 		"an iterator with a name":     {`resource "u" "b" { dynamic "x" { for_each = t.a` + "\niterator = t\ncontent { x = t.a } } }", []string{"u.b > t.a"}},
+		"a label's iterator":          {`resource "u" "b" { dynamic "x" { for_each = [1]` + "\nlabels = [t.a]\niterator = t\ncontent {} } }", nil},
+		"what is no resource":         {`resource "each" "value" {}` + "\n" + `resource "t" "b" { x = each.value }`, nil},
 		"a provisioner":               {`resource "u" "b" { provisioner "x" { y = t.a } }`, []string{"u.b > t.a"}},
 		"a provisioner at the end":    {`resource "u" "b" { provisioner "x" {` + "\nwhen = destroy\ny = t.a } }", nil},
 		"a condition":                 {`resource "u" "b" { lifecycle { precondition { condition = t.a != self } } }`, []string{"u.b > t.a"}},
 		"what triggers a replacement": {`resource "u" "b" { lifecycle { replace_triggered_by = [t.a] } }`, []string{"u.b > t.a"}},
 		"what is ignored":             {`resource "u" "b" { lifecycle { ignore_changes = [t] } }`, nil},
 		"a provider":                  {"provider \"u\" { x = t.a }\nresource \"u_x\" \"b\" {}\nresource \"v\" \"b\" { provider = u }", []string{"u_x.b > ·", "v.b > ·", "· > t.a"}},
-		"a provider that nobody uses": {`provider "u" { x = t.a }`, nil},
+		"a provider that nobody uses": {`provider "u" { x = t.a }`, []string{"· > t.a"}},
 		"a provider of another name": {`
 			terraform { required_providers { v = { source = "Hashicorp/U" } } }
 			provider "v" {
@@ -174,7 +176,7 @@ func TestNotSure(t *testing.T) {
 		"replacements in JSON":               {map[string]string{"main.tf.json": `{"resource":{"t":{"a":{"lifecycle":{"replace_triggered_by":["t.b"]}}}}}`}, "replace_triggered_by"},
 		"a state that is no longer wanted":   {map[string]string{"main.tf": "", "terraform.tfstate": state(`{"mode":"managed","type":"t","name":"a","instances":[{}]}`)}, "t.a"},
 		"a state of another module":          {map[string]string{"main.tf": `resource "t" "a" {}`, "terraform.tfstate": state(`{"module":"module.x[0]","mode":"managed","type":"t","name":"a","instances":[{}]}`)}, "module.x[0].t.a"},
-		"what is to be destroyed":            {map[string]string{"main.tf": `resource "t" "a" {}`, "terraform.tfstate": state(`{"mode":"managed","type":"t","name":"a","instances":[{"deposed":"x"}]}`)}, "destroyed"},
+		"what is to be destroyed":            {map[string]string{"main.tf": `resource "t" "a" {}`, "terraform.tfstate": state(`{"mode":"managed","type":"t","name":"a","instances":[{"deposed":"x","attributes":{}}]}`)}, "destroyed"},
 		"a state of another version":         {map[string]string{"main.tf": "", "terraform.tfstate": `{"version":3}`}, "version"},
 		"a state that is none":               {map[string]string{"main.tf": "", "terraform.tfstate": `[`}, "state"},
 		"a state in another place":           {map[string]string{"main.tf": "", ".terraform/environment": "x"}, "environment"},
@@ -194,11 +196,11 @@ func TestNotSure(t *testing.T) {
 }
 
 func TestSureStates(t *testing.T) {
-	template := map[string]string{"main.tf": "resource \"t\" \"a\" {}\ndata \"t\" \"a\" {}\nmodule \"m\" { source = \"./m\" }", "m/main.tf": `resource "t" "b" {}`}
+	template := map[string]string{"main.tf": "resource \"t\" \"a\" {}\ndata \"t\" \"d\" {}\nmodule \"m\" { source = \"./m\" }", "m/main.tf": `resource "t" "b" {}`}
 	for _, state := range []string{
 		``, `{"version":4}`, `{"version":4,"resources":null}`,
 		`{"version":4,"resources":[{"mode":"managed","type":"t","name":"gone","instances":[]}]}`,
-		`{"version":4,"resources":[{"mode":"managed","type":"t","name":"a","instances":[{"attributes":{"deposed":1}}]},{"mode":"data","type":"t","name":"a","instances":[{}]},
+		`{"version":4,"resources":[{"mode":"managed","type":"t","name":"a","instances":[{"attributes":{"deposed":1}}]},{"mode":"data","type":"t","name":"d","instances":[{}]},
 			{"module":"module.m[\"k.x\"]","mode":"managed","type":"t","name":"b","instances":[{"index_key":0},{"index_key":1}]}]}`,
 	} {
 		template["terraform.tfstate"] = state
@@ -231,6 +233,14 @@ func TestBounds(t *testing.T) {
 		}
 		return b.String()
 	}
+	triangle := func(n int) string {
+		var b, before strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "l%d = [%s]\n", i, &before)
+			fmt.Fprintf(&before, "local.l%d,", i)
+		}
+		return b.String()
+	}
 	var installed []*pb.Module
 	for i := range 7000 {
 		installed = append(installed, &pb.Module{Key: fmt.Sprint("m", i), Dir: "m"})
@@ -238,7 +248,7 @@ func TestBounds(t *testing.T) {
 	for name, template := range map[string]map[string]string{
 		"resources":  {"a.tf": many(9000, `resource "t" "a%d" {}`), "b.tf": many(9000, `resource "t" "b%d" {}`)},
 		"modules":    {"main.tf": many(7000, "module \"m%d\" {\nsource = \"./m\"\n}"), "m/main.tf": "locals {\na = 1\nb = 2\n}"},
-		"references": {"main.tf": many(1000, `output "o%d" { value = [module.m0, module.m1] }`) + "module \"m0\" {\nsource = \"./m\"\n}\nmodule \"m1\" {\nsource = \"./m\"\n}", "m/main.tf": many(1000, `output "o%d" { value = 1 }`)},
+		"references": {"main.tf": many(20, "module \"m%d\" {\nsource = \"./m\"\n}"), "m/main.tf": "locals {\n" + triangle(240) + "}"},
 		"in blocks":  {"a.tf": `resource "t" "a" {` + "\n" + many(9000, `b { x = t.b%d }`) + "}\n", "b.tf": "locals {\n" + many(17_000, `l%d = 1`) + "}"},
 	} {
 		began := time.Now()

@@ -119,10 +119,9 @@ func (b *builder) configureProviders(n *node) error {
 		if err != nil {
 			return err
 		}
-		if _, passed := n.passed[address]; passed && len(n.providers[name]) == 0 {
-			continue
+		if _, passed := n.passed[address]; passed {
+			continue // it has no content, or the engine would not have planned
 		}
-		delete(n.passed, address)
 		vertex := b.add(n, vertex{kind: kindProvider, references: n.providers[name].all()})
 		n.configured[address] = vertex
 	}
@@ -167,8 +166,8 @@ func source(address string) string {
 	return address
 }
 
-// resolve finds the configuration that an address stands for in a module: its own, one that is passed, or without an alias that of the
-// modules above.
+// resolve finds the configuration that an address stands for in a module: its own, one that is passed, or that of the modules above, which can
+// only be one without an alias.
 func resolve(n *node, address string) (vertex int32, ok bool) {
 	for n != nil {
 		if v, ok := n.configured[address]; ok {
@@ -176,15 +175,13 @@ func resolve(n *node, address string) (vertex int32, ok bool) {
 		}
 		if outside, ok := n.passed[address]; ok {
 			address = outside
-		} else if address != source(address) {
-			return 0, false
 		}
 		n = n.parent
 	}
 	return 0, false
 }
 
-// pruneProviders takes away the configurations that no resource uses.
+// pruneProviders has modules not wait for the configurations that no resource uses. Then nothing leads to them.
 func (b *builder) pruneProviders() {
 	used := make([]bool, len(b.vertices))
 	for _, v := range b.vertices {
@@ -194,10 +191,5 @@ func (b *builder) pruneProviders() {
 	}
 	for _, n := range b.tree {
 		n.inside = slices.DeleteFunc(n.inside, func(i int32) bool { return b.vertices[i].kind == kindProvider && !used[i] })
-	}
-	for i := range b.vertices {
-		if v := &b.vertices[i]; v.kind == kindProvider && !used[i] {
-			v.kind, v.references = kindGone, nil
-		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/plugins/terraform/internal/configgraph"
@@ -25,7 +24,6 @@ import (
 
 var (
 	derivedTemplates = flag.Int("derived-templates", 50, "how many made-up templates have their graphs compared with each engine's")
-	derivedSessions  = flag.Int("derived-sessions", 0, "measure this many sessions with each kind of graph")
 	derivedSeed      = flag.Uint64("derived-seed", 0, "compare the graph of this one made-up template alone, and keep it")
 )
 
@@ -137,46 +135,6 @@ func checkAnswer(t *testing.T, c conformance.Case, file string, got *pb.GraphCom
 	if diff := conformance.DiffGraph(c.Graph(t, file), got); diff != "" {
 		t.Errorf("%s differs (-want +got):\n%s", file, diff)
 	}
-}
-
-// TestDerivedGraphGain says what a session gains: both ways by turns.
-func TestDerivedGraphGain(t *testing.T) {
-	if *derivedSessions == 0 {
-		t.Skip("-derived-sessions N measures N sessions of each kind")
-	}
-	e := newGraphEngine(t, "terraform")
-	settings := []string{"configuration", "engine"}
-	var runtimes []*host.Runtime
-	for _, s := range settings {
-		runtimes = append(runtimes, openRuntime(t, host.Options{
-			PluginSettings: map[string]string{"terraform_graph": s}, Engine: e.path, Mirror: room.mirror, DataDir: t.TempDir(),
-		}))
-	}
-	template := initRequest(t, "testdata/templates/apps")
-	all := make([][]time.Duration, len(settings))
-	graphs := make([][]time.Duration, len(settings))
-	for i := range *derivedSessions + 1 {
-		for s, r := range runtimes {
-			began := time.Now()
-			session := open(t, r)
-			succeed(t, session, template)
-			succeed(t, session, planRequest(&pb.PlanRequest{}))
-			planned := time.Now()
-			succeed(t, session, graphRequest(pb.GraphSource_SOURCE_PLAN))
-			if i > 0 { // the first one is for the caches
-				all[s] = append(all[s], time.Since(began))
-				graphs[s] = append(graphs[s], time.Since(planned))
-			}
-		}
-	}
-	for s, setting := range settings {
-		t.Logf("terraform_graph=%s: Init, Plan, Graph %v (%v to %v), of which Graph %v", setting, median(all[s]), slices.Min(all[s]), slices.Max(all[s]), median(graphs[s]))
-	}
-	t.Logf("ratio of the medians: %.2f", float64(median(all[1]))/float64(median(all[0])))
-}
-
-func median(list []time.Duration) time.Duration {
-	return slices.Sorted(slices.Values(list))[len(list)/2].Round(100 * time.Microsecond)
 }
 
 // graphEngine prints graphs. What an init makes, it has made once.

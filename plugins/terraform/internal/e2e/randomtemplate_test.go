@@ -120,25 +120,37 @@ func (g *templates) module(depth int) *randomModule {
 	if g.one(5) {
 		m.coder = "other"
 	}
-	source := `{ source = "coder/coder" }`
+	written := ifElse(g.one(6), "Coder/coder", "coder/coder")
+	source := fmt.Sprintf(`{ source = %q }`, written)
 	if depth > 0 && g.one(4) {
 		m.passed = m.coder + ".inner"
 		m.aliases = append(m.aliases, m.passed)
 		source = fmt.Sprintf(`{
-    source                = "coder/coder"
+    source                = %q
     configuration_aliases = [%s]
-  }`, m.passed)
+  }`, written, m.passed)
 	}
 	required := block("required_providers").set(m.coder, source).set("fixture", `{ source = "provisor/fixture" }`)
 	required.native = true
 	m.blocks = append(m.blocks, block("terraform").add(required))
 	m.blocks[0].native = true
+	if depth > 0 && g.one(8) {
+		if g.one(2) {
+			m.blocks = append(m.blocks, block("provider", m.coder)) // one that nothing uses
+		}
+		g.write(m)
+		g.modules = append(g.modules, m)
+		return m
+	}
 	for range 1 + g.IntN(3) {
 		g.variable(m)
 	}
 	g.providers(m)
 	for range 4 + g.IntN(14) {
 		g.thing(m)
+	}
+	if g.one(3) {
+		g.variable(m)
 	}
 	if depth > 0 && g.one(6) {
 		g.alias(m) // one that nothing uses
@@ -196,6 +208,9 @@ func (g *templates) variable(m *randomModule) {
 		if g.one(3) && len(m.things) > 0 {
 			message = fmt.Sprintf(`"no ${var.%s}"`, name)
 		}
+		if g.one(2) && len(m.things) > 0 {
+			condition += "&& " + g.condition(m)
+		}
 		b.add(block("validation").set("condition", condition).set("error_message", message))
 	}
 	m.blocks = append(m.blocks, b)
@@ -220,13 +235,19 @@ func (g *templates) providers(m *randomModule) {
 		m.own = true
 	case 1:
 		g.alias(m)
+	case 2:
+		m.blocks = append(m.blocks, block("provider", m.coder)) // it makes way for one that is passed
 	}
 }
 
 // alias configures the provider once more, for what comes later.
 func (g *templates) alias(m *randomModule) {
 	name := g.name("alias")
-	m.blocks = append(m.blocks, block("provider", m.coder).set("alias", fmt.Sprintf("%q", name)).set("url", g.text(m)))
+	alias := func() *randomBlock { return block("provider", m.coder).set("alias", fmt.Sprintf("%q", name)) }
+	m.blocks = append(m.blocks, alias().set("url", g.text(m)))
+	if g.one(4) {
+		m.overrides = append(m.overrides, alias().set("url", g.text(m)))
+	}
 	m.aliases = append(m.aliases, m.coder+"."+name)
 	m.own = true
 }
@@ -349,6 +370,9 @@ func (g *templates) resource(m *randomModule) {
 		}
 		if g.one(3) {
 			g.provisioner(m, o)
+		}
+		if g.one(2) {
+			g.provider(m, o, kind)
 		}
 		m.overrides = append(m.overrides, o)
 	}
@@ -544,6 +568,9 @@ func (g *templates) call(m *randomModule) {
 		case 0:
 			b.set("count", fmt.Sprintf("length(%s)", g.part(m)))
 			key = "[0]"
+			if g.one(3) {
+				m.overrides = append(m.overrides, block("module", name).set("count", fmt.Sprintf("length(%s)", g.part(m))))
+			}
 		case 1:
 			b.set("for_each", fmt.Sprintf("toset([%s])", g.part(m)))
 			key = `["k"]`
@@ -562,6 +589,12 @@ func (g *templates) call(m *randomModule) {
 	if len(passed) > 0 {
 		b.set("providers", "@{\n"+strings.Join(passed, "\n")+"\n}")
 		b.native = true
+		if g.one(3) {
+			for i, p := range passed {
+				passed[i] = strings.SplitAfter(p, " = ")[0] + pick(g, passable)
+			}
+			m.overrides = append(m.overrides, block("module", name).set("providers", "@{\n"+strings.Join(passed, "\n")+"\n}"))
+		}
 	}
 	m.blocks = append(m.blocks, b)
 	m.calls[name], m.keyed[name] = called, key
