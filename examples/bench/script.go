@@ -61,8 +61,8 @@ var (
 	parseRuns = [][]string{versionRun, initRun}
 	planRuns  = [][]string{versionRun, versionRun, initRun, versionRun, planRun, showPlanRun, versionRun, showPlanRun, versionRun, graphRun}
 	applyRuns = append(planRuns[:7:7], applyRun, versionRun, showStateRun, graphRun)
-	// ownPlanRuns are those that Provisor makes for a plan and its graph; the last only where the graph is not derived from the configuration.
-	ownPlanRuns = [][]string{initRun, planRun, showPlanRun, graphRun}
+	// ownPlanRuns are those that Provisor makes for a plan and its graph, which is derived from the configuration.
+	ownPlanRuns = [][]string{initRun, planRun, showPlanRun}
 )
 
 // play runs the engine with each of the arguments, and returns the last output.

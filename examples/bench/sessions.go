@@ -50,22 +50,20 @@ func sessions(ctx context.Context, b *bench) (_ report.Section, err error) {
 		Text: "A session with a daemon over gRPC up to its last answer, with the real engine and the coder provider from a mirror on the disk. The " +
 			"script is the plain sequence of engine runs that such a session takes where nothing is remembered (10 for a plan and its graph). " +
 			"A later session has the version of a template that another session had before. " +
-			"The graph of the small template is derived from its configuration, unless it is said to be the engine's; that of a large one always is the engine's. " +
+			"Graphs are derived from the configuration, unless they are said to be the engine's. " +
 			"CPU is all processor time, also of the supervisors of engines; own is the daemon's, with that of its plugins.",
 	}
 	for _, templ := range []struct {
 		name, main string
 		kinds      []sessionKind
-		// own are the engine runs that Provisor makes for planKind.
-		own    [][]string
-		rounds int
+		rounds     int
 	}{
-		{"2 agents, 3 apps, 2 resources", smallTemplate, []sessionKind{parseKind, planKind, applyKind}, ownPlanRuns[:3], b.samples(20, 1)},
-		{"200 resources", largeTemplate(200), []sessionKind{planKind}, ownPlanRuns, b.samples(10, 1)},
+		{"2 agents, 3 apps, 2 resources", smallTemplate, []sessionKind{parseKind, planKind, applyKind}, b.samples(20, 1)},
+		{"200 resources", largeTemplate(200), []sessionKind{planKind}, b.samples(10, 1)},
 	} {
 		for _, kind := range templ.kinds {
 			b.say("    %s: %s", templ.name, kind.name)
-			variants, err := b.measureKind(ctx, templ.main, kind, templ.own, templ.rounds)
+			variants, err := b.measureKind(ctx, templ.main, kind, templ.rounds)
 			if err != nil {
 				return report.Section{}, fmt.Errorf("%s: %s: %w", templ.name, kind.name, err)
 			}
@@ -77,11 +75,11 @@ func sessions(ctx context.Context, b *bench) (_ report.Section, err error) {
 	return section, nil
 }
 
-func (b *bench) measureKind(ctx context.Context, template string, kind sessionKind, own [][]string, rounds int) (_ []*sessionVariant, err error) {
+func (b *bench) measureKind(ctx context.Context, template string, kind sessionKind, rounds int) (_ []*sessionVariant, err error) {
 	variants := []*sessionVariant{{name: fmt.Sprintf("script, %d engine runs", len(kind.runs)), play: b.playScript(template, kind.runs)}}
 	if kind.name == planKind.name {
 		variants = append(variants, &sessionVariant{
-			name: sameRuns, play: b.playScript(template, own),
+			name: sameRuns, play: b.playScript(template, ownPlanRuns),
 		})
 	}
 	archive, err := b.archiveOf(template)
@@ -133,6 +131,7 @@ func sessionGoals(name string, small bool, kind sessionKind, variants []*session
 		same, took := find(variants, sameRuns).samples.Median(), first.samples.Median()
 		return []report.Goal{
 			report.AtMost(name+", own share in the processor time", first.share(), 5, " %"),
+			report.AtMost(name+", with the engine's graph, own share in the processor time", find(variants, ours+withEngineGraph).share(), 5, " %"),
 			report.AtMost(name+", what is beyond the time of the same engine runs in a script", 100*(took-same)/took, 5, " %"),
 		}
 	}

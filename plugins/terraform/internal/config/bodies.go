@@ -71,8 +71,8 @@ func (b *Bodies) Each(dir string, use func(Body) error) error {
 	return nil
 }
 
-// partSize is how many bytes of native syntax are parsed at once, at least: a file of 2,000 resources as a whole takes a guest twice as
-// long, and three times the memory.
+// partSize is how many bytes of native syntax are parsed at once, at least: a file of 2,000 resources as a whole takes a guest half
+// again as long, and three times the memory.
 const partSize = 2 << 10
 
 // parts parses a file part by part. A part that can be parsed ends outside of all blocks, texts and comments, so what follows it means
