@@ -26,6 +26,8 @@ var accidentEngine = flag.String("accident-engine", "terraform", "the engine tha
 const (
 	millis    = 60
 	applyTime = perChain*millis*time.Millisecond + 400*time.Millisecond
+	// atTheEnd is about how long the engine goes on once all is made.
+	atTheEnd = 15 * time.Millisecond
 )
 
 // tally sums up what accidents did.
@@ -70,31 +72,35 @@ func (s *tally) count(t *testing.T, ended []string, delivered, kept []byte) {
 // A kill of the daemon at any moment of an apply loses no resource that was made, but for those under way; no process stays, and the
 // next start says what it recovered.
 func TestDaemonIsKilled(t *testing.T) {
-	// What OpenTofu has written wholly it may empty again, if it is interrupted in the moment in which it ends.
-	const end = 80 * time.Millisecond
 	for _, tt := range []struct {
-		name, exitTimeout string
-		// millis is how long a resource takes. The kill comes within the time since pause after so many resources were begun.
-		millis, begun int
-		pause, within time.Duration
+		name string
+		// The kill comes within the time since so many resources were begun and made.
+		begun, made int
+		within      time.Duration
+		// interrupt says that the engine is interrupted as well, in the moment in which it ends: what it has written wholly OpenTofu may empty then.
+		interrupt bool
 	}{
-		{name: "at any moment", exitTimeout: "1m", millis: millis, begun: 1, within: applyTime},
-		{name: "at the end", exitTimeout: "1m", millis: millis, begun: resources, pause: (millis - 20) * time.Millisecond, within: end},
-		// What is left of the apply then takes as long as the engine may go on.
-		{name: "long before the end", exitTimeout: "1s", millis: 400, begun: 2*chains + 1, pause: 220 * time.Millisecond, within: end},
+		{name: "at any moment", begun: 1, within: applyTime},
+		{name: "at the end", begun: resources, made: resources, within: atTheEnd},
+		{name: "before an interrupt at the end", begun: 1, within: applyTime / 4, interrupt: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWitness(t)
-			v := newVictim(t, t.TempDir(), "--exit-timeout", tt.exitTimeout)
+			v := newVictim(t, t.TempDir())
 			sum := tally{check: checkUnderWay}
 			for range max(2, *accidents/3) {
-				s := v.planned(w.template(tt.millis))
+				s := v.planned(w.template(millis))
 				done := v.apply(s)
-				w.await(t, tt.begun)
-				time.Sleep(tt.pause + rand.N(tt.within))
+				w.await(t, tt.begun, tt.made)
+				time.Sleep(rand.N(tt.within))
 				v.end(os.Kill)
 				answer := <-done
 				s.Close()
+				if pid := v.engine(); tt.interrupt && pid != 0 {
+					w.await(t, resources, resources)
+					time.Sleep(rand.N(atTheEnd))
+					_ = syscall.Kill(pid, syscall.SIGINT) // it may have ended
+				}
 				sum.slowest = max(sum.slowest, v.awaitNoProcess())
 				if v.emptied() {
 					sum.emptied++
@@ -124,7 +130,7 @@ func TestEngineIsKilled(t *testing.T) {
 	for range max(2, *accidents/5) {
 		s := v.planned(w.template(millis))
 		done := v.apply(s)
-		w.await(t, 1)
+		w.await(t, 1, 0)
 		time.Sleep(rand.N(applyTime))
 		if pid := v.engine(); pid != 0 {
 			kill(t, pid, syscall.SIGKILL)
@@ -184,7 +190,7 @@ func testDiskFills(t *testing.T, data, disk string) {
 	for range max(2, *accidents/5) {
 		s := v.planned(w.template(millis))
 		done := v.apply(s)
-		w.await(t, 1)
+		w.await(t, 1, 0)
 		time.Sleep(rand.N(applyTime))
 		filler := fillDisk(t, disk)
 		answer := <-done
@@ -233,7 +239,7 @@ func TestAnswerIsNotDelivered(t *testing.T) {
 			v := newVictim(t, t.TempDir(), "--drain-timeout", "100ms")
 			s := v.planned(w.template(millis))
 			done := v.apply(s)
-			w.await(t, chains+1)
+			w.await(t, chains+1, 0)
 			tt.lose(v, s)
 			answer := <-done
 			v.awaitNoProcess()

@@ -75,13 +75,13 @@ func (w *witness) hear(conn net.Conn) {
 	_, _ = conn.Write([]byte{0}) // who is gone does not wait for it
 }
 
-// await waits until so many resources were begun.
-func (w *witness) await(t *testing.T, n int) {
+// await waits until so many resources were begun, and so many made.
+func (w *witness) await(t *testing.T, begun, made int) {
 	t.Helper()
 	timeout := time.After(3 * time.Minute)
 	for {
 		w.mu.Lock()
-		heard, enough := w.heard, len(w.begun) >= n
+		heard, enough := w.heard, len(w.begun) >= begun && len(w.ended) >= made
 		w.mu.Unlock()
 		if enough {
 			return
