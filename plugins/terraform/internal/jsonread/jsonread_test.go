@@ -87,6 +87,14 @@ func TestReader(t *testing.T) {
 	) {
 		compare(t, []byte(text))
 	}
+	// Strings are read eight bytes at a time, up to what ends that.
+	for n := range 20 {
+		for _, c := range []string{``, `\"`, `\u00e9`, "\x1f", "\x00", "é", "\xff", `\`} {
+			for m := range 10 {
+				compare(t, []byte(`"`+strings.Repeat("a", n)+c+strings.Repeat("!", m)+`"`))
+			}
+		}
+	}
 }
 
 func FuzzReader(f *testing.F) {

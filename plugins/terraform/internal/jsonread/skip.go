@@ -1,6 +1,6 @@
 package jsonread
 
-import "unicode/utf8"
+import "encoding/binary"
 
 // What may come next within a value that is passed over.
 const (
@@ -111,24 +111,40 @@ func wordEnd(data []byte, i int, word string) int {
 // stringEnd is where a string ends whose text begins at i: after its quotation mark. escaped: it does not say what it is written as. If it is no
 // string, the end is the complement of where that shows.
 func stringEnd(data []byte, i int) (end int, escaped bool) {
-	ascii := true
-	for ; i < len(data); i++ {
-		c := data[i]
-		switch {
-		case c > '\\':
-			ascii = ascii && c < utf8.RuneSelf
-		case c == '"':
-			return i + 1, escaped || !ascii
-		case c == '\\':
-			escaped = true
-			if i = escapeEnd(data, i+1); i < 0 {
-				return i, false
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	var all uint64 // the bytes, one over the other
+	for {
+		// Eight at once, up to those with a mark, a backslash or a control character: where a byte is 0, or below a space.
+		for ; i+8 <= len(data); i += 8 {
+			w := binary.LittleEndian.Uint64(data[i:])
+			mark, backslash := w^('"'*ones), w^('\\'*ones)
+			if ((mark-ones)&^mark|(backslash-ones)&^backslash|(w-' '*ones)&^w)&highs != 0 {
+				break
 			}
-		case c < ' ':
-			return ^i, false
+			all |= w
+		}
+		for ; ; i++ {
+			if i >= len(data) {
+				return ^i, false
+			}
+			c := data[i]
+			if c == '"' {
+				return i + 1, escaped || all&highs != 0
+			}
+			if c == '\\' {
+				escaped = true
+				if i = escapeEnd(data, i+1); i < 0 {
+					return i, false
+				}
+				i++
+				break
+			}
+			if c < ' ' {
+				return ^i, false
+			}
+			all |= uint64(c)
 		}
 	}
-	return ^i, false
 }
 
 // escapeEnd is the last byte of an escape whose backslash is before i. If it is none, the result is the complement of where that shows.
