@@ -51,7 +51,8 @@ func sessions(ctx context.Context, b *bench) (_ report.Section, err error) {
 			"script is the plain sequence of engine runs that such a session takes where nothing is remembered (10 for a plan and its graph). " +
 			"A later session has the version of a template that another session had before. " +
 			"Graphs are derived from the configuration, unless they are said to be the engine's. " +
-			"CPU is all processor time, also of the supervisors of engines; own is the daemon's, with that of its plugins.",
+			"CPU is all processor time, also of the supervisors of engines; own is the daemon's, with that of its plugins, which is more where " +
+			"a graph is derived: that stands in for a run of the engine, and has to cost less than that.",
 	}
 	for _, templ := range []struct {
 		name, main string
@@ -128,10 +129,11 @@ func sessionGoals(name string, small bool, kind sessionKind, variants []*session
 			report.AtLeast(name+", a later session, as fast as the script", script/later.samples.Median(), 2, "×"),
 		}
 	case kind.name == planKind.name:
+		withEngine := find(variants, ours+withEngineGraph)
 		same, took := find(variants, sameRuns).samples.Median(), first.samples.Median()
 		return []report.Goal{
-			report.AtMost(name+", own share in the processor time", first.share(), 5, " %"),
-			report.AtMost(name+", with the engine's graph, own share in the processor time", find(variants, ours+withEngineGraph).share(), 5, " %"),
+			report.AtMost(name+", with the engine's graph, own share in the processor time", withEngine.share(), 5, " %"),
+			report.AtMost(name+", processor time of all, to that with the engine's graph", float64(first.own+first.engine)/float64(withEngine.own+withEngine.engine), 1, "×"),
 			report.AtMost(name+", what is beyond the time of the same engine runs in a script", 100*(took-same)/took, 5, " %"),
 		}
 	}
