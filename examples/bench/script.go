@@ -61,8 +61,8 @@ var (
 	parseRuns = [][]string{versionRun, initRun}
 	planRuns  = [][]string{versionRun, versionRun, initRun, versionRun, planRun, showPlanRun, versionRun, showPlanRun, versionRun, graphRun}
 	applyRuns = append(planRuns[:7:7], applyRun, versionRun, showStateRun, graphRun)
-	// ownPlanRuns are those that Provisor makes for a plan and its graph, which is derived from the configuration.
-	ownPlanRuns = [][]string{initRun, planRun, showPlanRun}
+	// ownPlanRuns are those that Provisor makes for a plan and its graph, where the engine makes that.
+	ownPlanRuns = [][]string{initRun, planRun, showPlanRun, graphRun}
 )
 
 // play runs the engine with each of the arguments, and returns the last output.
