@@ -98,7 +98,7 @@ func newVersion(t *testing.T, cache string) []byte {
 	if err := os.Mkdir(filepath.Join(dir, "m"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"main.tf": "# " + rand.Text() + content, "m/m.tf": "output \"o\" {\n  value = 1\n}\n"} {
+	for name, text := range map[string]string{"main.tf": "# " + rand.Text() + "\n" + content, "m/m.tf": "output \"o\" {\n  value = 1\n}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
