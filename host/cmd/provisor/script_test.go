@@ -42,6 +42,14 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
 		},
+		Condition: func(condition string) (bool, error) {
+			if condition != "opentofu" {
+				return false, fmt.Errorf("there is no condition %s", condition)
+			}
+			// To build it takes minutes.
+			built, err := filepath.Glob(filepath.Join(cache, "provisor", "engines", "opentofu-*", "tofu"))
+			return len(built) > 0, err
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"json":      jsonCommand,
 			"waitfile":  waitFile,
