@@ -132,6 +132,7 @@ func sessionGoals(name string, small bool, kind sessionKind, variants []*session
 		withEngine := find(variants, ours+withEngineGraph)
 		same, took := find(variants, sameRuns).samples.Median(), withEngine.samples.Median()
 		return []report.Goal{
+			report.AtMost(name+", own share in the processor time", first.share(), 5, " %"),
 			report.AtMost(name+", with the engine's graph, own share in the processor time", withEngine.share(), 5, " %"),
 			report.AtMost(name+", processor time of all, to that with the engine's graph", float64(first.own+first.engine)/float64(withEngine.own+withEngine.engine), 1, "×"),
 			report.AtMost(name+", with the engine's graph, what is beyond the time of the same engine runs in a script", 100*(took-same)/took, 5, " %"),
