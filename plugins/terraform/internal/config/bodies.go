@@ -6,6 +6,8 @@ import (
 	"io/fs"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/provisor/provisor/plugins/terraform/internal/plainhcl"
 )
 
 // A Body is what one configuration file says, or a part of it: some of its blocks.
@@ -22,11 +24,12 @@ type Bodies struct {
 	engine   string
 	budget   *budget
 	partSize int
+	plain    bool // plain text is left to the parser for that
 }
 
 // NewBodies reads modules below fsys, as the named engine would choose their files.
 func NewBodies(fsys fs.FS, engine string) *Bodies {
-	return &Bodies{fsys, engine, newBudget(), partSize}
+	return &Bodies{fsys, engine, newBudget(), partSize, true}
 }
 
 // Size is how many bytes of configuration are right in dir.
@@ -53,7 +56,7 @@ func (b *Bodies) find(dir string) (fs.FS, []source, error) {
 }
 
 // Each calls use with each file right in dir, part by part, in the order in which the engine merges them, and keeps none: a syntax tree
-// takes many times the memory of its text. A file that can't be read or parsed is an error, and so is what use returns.
+// takes many times the memory of its text. Places in trees may be zero. A file that can't be read or parsed is an error, and so is what use returns.
 func (b *Bodies) Each(dir string, use func(Body) error) error {
 	fsys, sources, err := b.find(dir)
 	if err != nil {
@@ -85,15 +88,15 @@ func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
 		if !s.json {
 			part = text[:blockEnd(text, size)]
 		}
-		parsed, diags := parseBody(part, s, at, b.budget)
-		if diags.HasErrors() || parsed == nil {
+		body, diags := b.body(part, s, at)
+		if diags.HasErrors() {
 			if len(part) == len(text) {
 				return diags
 			}
 			size = 2 * len(part)
 			continue
 		}
-		if err := use(Body{Override: s.override, JSON: s.json, Text: part, Body: parsed.Body}); err != nil {
+		if err := use(Body{Override: s.override, JSON: s.json, Text: part, Body: body}); err != nil {
 			return err
 		}
 		if text = text[len(part):]; len(text) == 0 {
@@ -103,6 +106,20 @@ func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
 		at.Byte += len(part)
 		size = b.partSize
 	}
+}
+
+// body parses a part, by the parser for plain text if that takes it.
+func (b *Bodies) body(part []byte, s source, at hcl.Pos) (hcl.Body, hcl.Diagnostics) {
+	if b.plain && !s.json {
+		if body := plainhcl.Parse(part); body != nil {
+			return body, nil
+		}
+	}
+	f, diags := parseBody(part, s, at, b.budget)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return f.Body, diags
 }
 
 // blockEnd is where the first line ends that is nothing but a closing brace and begins behind so many bytes, or else the end of the text.

@@ -16,7 +16,7 @@ import (
 func readParts(text string, size int) (parts []string, all *hclsyntax.Body, err error) {
 	all = &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
 	bodies := NewBodies(files(map[string]string{"main.tf": text}), "terraform")
-	bodies.partSize = size
+	bodies.partSize, bodies.plain = size, false // the parser for plain text tells no places
 	err = bodies.Each(".", func(b Body) error {
 		body := b.Body.(*hclsyntax.Body)
 		parts = append(parts, string(b.Text))

@@ -3,6 +3,7 @@ package configgraph
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/provisor/provisor/plugins/terraform/internal/config"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
@@ -293,6 +296,23 @@ func FuzzDerive(f *testing.F) {
 					t.Errorf("the edge %v leads to no other node", e)
 				}
 			}
+		}
+	})
+}
+
+// FuzzVariables: the short walk finds what the long one does.
+func FuzzVariables(f *testing.F) {
+	f.Add(`[a.b[c], { d = e, (f) = g, "${h}" : "i ${j} k", l.m = n }, o(p, q...)[*].r, !s + (t ? u : v)]`)
+	f.Add(`{ for a, b in c : a => [for d in b : e(d, f)] if g }`)
+	f.Fuzz(func(t *testing.T, text string) {
+		e, diags := hclsyntax.ParseExpression([]byte(text), "", hcl.InitialPos)
+		if diags.HasErrors() {
+			return
+		}
+		var got []hcl.Traversal
+		variables(e, func(t hcl.Traversal) { got = append(got, t) })
+		if want := e.Variables(); !reflect.DeepEqual(want, got) {
+			t.Errorf("%q refers to %v, want %v", text, got, want)
 		}
 	})
 }

@@ -21,32 +21,51 @@ func (r references) distinct() references {
 	return slices.Compact(r)
 }
 
-// referencesOf are the references in expressions. Roots that are in names are something else here: iterators of dynamic blocks.
-func referencesOf(names []string, expressions ...hcl.Expression) references {
+// referencesOf are the references in an expression. Roots that are in names are something else here: iterators of dynamic blocks.
+func referencesOf(names []string, e hcl.Expression) references {
 	var all references
-	for _, e := range expressions {
-		for _, t := range variables(e) {
-			if name := reference(t); name != "" && !slices.Contains(names, t.RootName()) {
-				all = append(all, name)
-			}
+	variables(e, func(t hcl.Traversal) {
+		if name := reference(t); name != "" && !slices.Contains(names, t.RootName()) {
+			all = append(all, name)
 		}
-	}
+	})
 	return all
 }
 
-// variables spares what most expressions are, literals and references, a walk.
-func variables(e hcl.Expression) []hcl.Traversal {
+// variables calls use with what Variables of an expression returns, and spares what most expressions are the walk, which takes several times as long.
+func variables(e hcl.Expression, use func(hcl.Traversal)) {
 	switch e := e.(type) {
 	case *hclsyntax.LiteralValueExpr:
-		return nil
-	case *hclsyntax.TemplateExpr:
-		if e.IsStringLiteral() {
-			return nil
-		}
 	case *hclsyntax.ScopeTraversalExpr:
-		return []hcl.Traversal{e.Traversal}
+		use(e.Traversal)
+	case *hclsyntax.TemplateExpr:
+		for _, part := range e.Parts {
+			variables(part, use)
+		}
+	case *hclsyntax.TemplateWrapExpr:
+		variables(e.Wrapped, use)
+	case *hclsyntax.TupleConsExpr:
+		for _, element := range e.Exprs {
+			variables(element, use)
+		}
+	case *hclsyntax.ObjectConsExpr:
+		for _, item := range e.Items {
+			variables(item.KeyExpr, use)
+			variables(item.ValueExpr, use)
+		}
+	case *hclsyntax.ObjectConsKeyExpr:
+		if e.ForceNonLiteral || hcl.ExprAsKeyword(e.Wrapped) == "" {
+			variables(e.Wrapped, use)
+		}
+	case *hclsyntax.FunctionCallExpr:
+		for _, argument := range e.Args {
+			variables(argument, use)
+		}
+	default:
+		for _, t := range e.Variables() {
+			use(t)
+		}
 	}
-	return e.Variables()
 }
 
 // reference is what a traversal refers to, or "" if that is nothing that has a node of its own.

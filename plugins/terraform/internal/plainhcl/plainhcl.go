@@ -1,0 +1,249 @@
+// Package plainhcl parses HCL's native syntax where it is plain, in a fraction of the time that HCL's own parser takes in a guest: that one makes
+// a token of each word and sign, and counts the characters of each, to tell places.
+package plainhcl
+
+import (
+	"errors"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// maxText is how many bytes of text may be parsed. A tree takes up to some hundred times the memory of its text.
+const maxText = 64 << 10
+
+// Parse makes the tree of a file, or of a part of it that ends outside of all blocks, which hclsyntax.ParseConfig makes of it without an error.
+// Only the places are left out: all of them are zero. It is nil if the text is not plain, which does not mean that there is anything wrong with it:
+// letters beyond ASCII outside of texts and comments, directives and marks that trim in templates, numbers with exponents, and some more that is rare.
+func Parse(text []byte) (body *hclsyntax.Body) {
+	if len(text) > maxText {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			if r != errNotPlain {
+				panic(r)
+			}
+			body = nil
+		}
+	}()
+	p := parser{text: string(text), newlines: true}
+	return p.body(false)
+}
+
+// errNotPlain is what the parser panics with.
+var errNotPlain = errors.New("not plain")
+
+// parser reads on from a place in the text.
+type parser struct {
+	text     string
+	at       int
+	newlines bool // a line's end means something here
+	depth    int  // how deep the tree is, at most, up to here
+}
+
+// maxDepth is far from what a guest's stack can take: hundreds of bytes a level, in the parser and in what walks the tree.
+const maxDepth = 200
+
+// deeper is called for each level of the tree. Who calls it restores the depth.
+func (p *parser) deeper() {
+	if p.depth++; p.depth > maxDepth {
+		panic(errNotPlain)
+	}
+}
+
+// byteAt is the byte so many after the next one, or 0 behind the end. No text that is plain has a 0.
+func (p *parser) byteAt(offset int) byte {
+	if at := p.at + offset; at < len(p.text) {
+		return p.text[at]
+	}
+	return 0
+}
+
+// skip leaves out spaces, comments, and the ends of lines where they mean nothing. It returns the byte that comes next: '\n' for the end of a
+// line, also behind a comment, and 0 at the end of the text.
+func (p *parser) skip() byte {
+	for p.at < len(p.text) {
+		switch c := p.text[p.at]; c {
+		case ' ', '\t':
+			p.at++
+		case '\r':
+			if p.byteAt(1) != '\n' {
+				panic(errNotPlain)
+			}
+			if p.newlines {
+				return '\n'
+			}
+			p.at += 2
+		case '\n':
+			if p.newlines {
+				return c
+			}
+			p.at++
+		case '#':
+			p.lineComment()
+		case '/':
+			switch p.byteAt(1) {
+			case '/':
+				p.lineComment()
+			case '*':
+				p.comment()
+			default:
+				return c
+			}
+		case 0:
+			panic(errNotPlain)
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// lineComment leaves out all up to the end of the line.
+func (p *parser) lineComment() {
+	for p.at < len(p.text) && p.text[p.at] != '\n' {
+		p.at++
+	}
+}
+
+func (p *parser) comment() {
+	for p.at += len("/*"); p.at < len(p.text); p.at++ {
+		if p.text[p.at] == '*' && p.byteAt(1) == '/' {
+			p.at += len("*/")
+			return
+		}
+	}
+	panic(errNotPlain)
+}
+
+// take reads a sign if it is the next, which skip has returned.
+func (p *parser) take(next, sign byte) bool {
+	if next != sign {
+		return false
+	}
+	p.at++
+	if sign == '\n' && p.text[p.at-1] == '\r' {
+		p.at++
+	}
+	return true
+}
+
+// expect reads a sign that has to come next.
+func (p *parser) expect(sign byte) {
+	if !p.take(p.skip(), sign) {
+		panic(errNotPlain)
+	}
+}
+
+// The classes of bytes that names consist of.
+func beginsName(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
+func isDigit(c byte) bool    { return c >= '0' && c <= '9' }
+func inName(c byte) bool     { return beginsName(c) || isDigit(c) || c == '-' }
+
+// name reads a name, or returns "" if none comes next.
+func (p *parser) name() string {
+	if !beginsName(p.skip()) {
+		return ""
+	}
+	begin := p.at
+	for p.at < len(p.text) && inName(p.text[p.at]) {
+		p.at++
+	}
+	if p.byteAt(0) >= 0x80 {
+		panic(errNotPlain) // the name may go on
+	}
+	return p.text[begin:p.at]
+}
+
+// keyword reads a name that has to come next.
+func (p *parser) keyword(want string) {
+	if p.name() != want {
+		panic(errNotPlain)
+	}
+}
+
+// body reads attributes and blocks up to the end of the text, or to a closing brace.
+func (p *parser) body(braces bool) *hclsyntax.Body {
+	body := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
+	for {
+		switch next := p.skip(); {
+		case next == '\n':
+			p.take(next, next)
+		case next == 0 && !braces:
+			return body
+		case next == '}' && braces:
+			p.at++
+			return body
+		case beginsName(next):
+			p.item(body)
+		default:
+			panic(errNotPlain)
+		}
+	}
+}
+
+// item reads an attribute or a block, up to the end of its line.
+func (p *parser) item(body *hclsyntax.Body) {
+	name := p.name()
+	if p.equals() {
+		p.attribute(name, body)
+	} else {
+		body.Blocks = append(body.Blocks, p.block(name))
+	}
+	if next := p.skip(); next != 0 && !p.take(next, '\n') {
+		panic(errNotPlain)
+	}
+}
+
+// equals reads the sign between a name and its value, if it comes next.
+func (p *parser) equals() bool {
+	if p.skip() != '=' || p.byteAt(1) == '=' || p.byteAt(1) == '>' {
+		return false
+	}
+	p.at++
+	return true
+}
+
+func (p *parser) attribute(name string, body *hclsyntax.Body) {
+	if body.Attributes[name] != nil {
+		panic(errNotPlain)
+	}
+	body.Attributes[name] = &hclsyntax.Attribute{Name: name, Expr: p.expression()}
+}
+
+// block reads the rest of a block.
+func (p *parser) block(kind string) *hclsyntax.Block {
+	depth := p.depth
+	p.deeper()
+	b := &hclsyntax.Block{Type: kind}
+	for {
+		switch next := p.skip(); {
+		case next == '"':
+			b.Labels = append(b.Labels, p.label())
+		case beginsName(next):
+			b.Labels = append(b.Labels, p.name())
+		case next == '{':
+			p.at++
+			b.Body = p.blockBody()
+			p.depth = depth
+			return b
+		default:
+			panic(errNotPlain)
+		}
+	}
+}
+
+// blockBody reads a body behind its opening brace. One that begins in the same line is an attribute at most, and ends there.
+func (p *parser) blockBody() *hclsyntax.Body {
+	if next := p.skip(); next == '\n' || next == '}' {
+		return p.body(true)
+	}
+	body := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
+	name := p.name()
+	if name == "" || !p.equals() {
+		panic(errNotPlain)
+	}
+	p.attribute(name, body)
+	p.expect('}')
+	return body
+}
