@@ -68,15 +68,15 @@ type decoder struct{ reader jsonread.Reader }
 // have is as good as none.
 func (d *decoder) decode(line []byte) (*Event, bool) {
 	r := &d.reader
-	r.Reset(line)
 	defer r.Reset(nil)
-	if r.Kind() != jsonread.Object {
+	if r.Reset(line); r.Kind() != jsonread.Object {
 		return nil, false
 	}
+	r.Reset(bytes.Clone(line)) // the event shares its memory
 	e := new(Event)
 	var state []byte
-	members(r, func(name []byte) {
-		switch string(name) {
+	members(r, func(name string) {
+		switch name {
 		case "@level":
 			e.Level = text(r)
 		case "@message":
@@ -105,13 +105,13 @@ func (d *decoder) decode(line []byte) (*Event, bool) {
 		return nil, false
 	}
 	if e.Message == stateDump {
-		e.State = bytes.Clone(state)
+		e.State = state
 	}
 	return e, true
 }
 
 // members has each member of the object read that comes next, if one does.
-func members(r *jsonread.Reader, read func(name []byte)) {
+func members(r *jsonread.Reader, read func(name string)) {
 	if r.Kind() != jsonread.Object {
 		r.Skip()
 		return
@@ -123,11 +123,11 @@ func members(r *jsonread.Reader, read func(name []byte)) {
 }
 
 func hookOf(r *jsonread.Reader) (h Hook) {
-	members(r, func(name []byte) {
-		switch string(name) {
+	members(r, func(name string) {
+		switch name {
 		case "resource":
-			members(r, func(name []byte) {
-				switch string(name) {
+			members(r, func(name string) {
+				switch name {
 				case "addr":
 					h.Address = text(r)
 				case "implied_provider":
@@ -151,8 +151,8 @@ func diagnosticOf(r *jsonread.Reader) *Diagnostic {
 		return nil
 	}
 	d := new(Diagnostic)
-	members(r, func(name []byte) {
-		switch string(name) {
+	members(r, func(name string) {
+		switch name {
 		case "severity":
 			d.Severity = text(r)
 		case "detail":
@@ -174,13 +174,13 @@ func rangeOf(r *jsonread.Reader) *Range {
 		return nil
 	}
 	where := new(Range)
-	members(r, func(name []byte) {
-		switch string(name) {
+	members(r, func(name string) {
+		switch name {
 		case "filename":
 			where.Filename = text(r)
 		case "start":
-			members(r, func(name []byte) {
-				if string(name) == "line" {
+			members(r, func(name string) {
+				if name == "line" {
 					where.Line = number(r)
 				} else {
 					r.Skip()
@@ -199,8 +199,8 @@ func snippetOf(r *jsonread.Reader) *Snippet {
 		return nil
 	}
 	s := new(Snippet)
-	members(r, func(name []byte) {
-		switch string(name) {
+	members(r, func(name string) {
+		switch name {
 		case "context":
 			s.Context = text(r)
 		case "code":
@@ -224,8 +224,8 @@ func valuesOf(r *jsonread.Reader) (list []Value) {
 	r.Array()
 	for r.Element() {
 		var v Value
-		members(r, func(name []byte) {
-			switch string(name) {
+		members(r, func(name string) {
+			switch name {
 			case "traversal":
 				v.Traversal = text(r)
 			case "statement":

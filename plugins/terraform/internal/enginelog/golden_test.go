@@ -55,11 +55,13 @@ func TestGolden(t *testing.T) {
 // feed writes output in pieces of n bytes.
 func feed(t testing.TB, w *Writer, output []byte, n int) {
 	t.Helper()
+	buf := make([]byte, min(n, len(output)))
 	for len(output) > 0 {
-		k := min(n, len(output))
-		if taken, err := w.Write(output[:k]); taken != k || err != nil {
+		k := copy(buf, output)
+		if taken, err := w.Write(buf[:k]); taken != k || err != nil {
 			t.Fatalf("Write took %d of %d bytes: %v", taken, k, err)
 		}
+		clear(buf) // what was written is no longer the writer's
 		output = output[k:]
 	}
 	if err := w.Close(); err != nil {

@@ -1,12 +1,12 @@
 // Package jsonread reads a JSON text in one pass, where it lies.
 //
 // It is made for WebAssembly, where calls are what is slow: what nobody needs is passed over by one loop, nothing is copied but the strings that
-// are asked for, and there are no tokens, callbacks or errors to hand around.
+// are not written as they are, and there are no tokens, callbacks or errors to hand around.
 //
 //	r := jsonread.New(text)
 //	if r.Object() {
 //		for name, more := r.Member(); more; name, more = r.Member() {
-//			switch string(name) {
+//			switch name {
 //			case "address":
 //				address = r.Text()
 //			default:
@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -66,9 +67,15 @@ func (k Kind) String() string {
 	return "no value"
 }
 
+// kinds has the kind of a value by its first byte.
+var kinds = [256]Kind{
+	'n': Null, 't': True, 'f': False, '"': String, '{': Object, '[': Array, '-': Number,
+	'0': Number, '1': Number, '2': Number, '3': Number, '4': Number, '5': Number, '6': Number, '7': Number, '8': Number, '9': Number,
+}
+
 // Reader reads a text. Its first error sticks, and from then on there is nothing more to read.
 type Reader struct {
-	data []byte
+	data []byte // none after an error
 	pos  int
 	// fresh: an object or array has just begun, so that no comma comes before what is next.
 	fresh bool
@@ -81,11 +88,11 @@ type Reader struct {
 
 type level struct {
 	kind byte
-	// from and to are where the name of the member is that is being read.
-	from, to int
+	// member is the name of the one that is being read, as it is written.
+	member string
 }
 
-// New returns a reader of a text, which must not change.
+// New returns a reader of a text. It must not change while what is read of it is in use: strings are in the same memory.
 func New(text []byte) *Reader { return &Reader{data: text} }
 
 // Reset has r read another text.
@@ -99,7 +106,7 @@ func (r *Reader) Err() error { return r.err }
 // Fail sets the error, unless there is one.
 func (r *Reader) Fail(err error) {
 	if r.err == nil {
-		r.err = err
+		r.err, r.data, r.pos, r.fresh = err, nil, 0, false
 	}
 }
 
@@ -107,8 +114,8 @@ func (r *Reader) Fail(err error) {
 func (r *Reader) Path() string {
 	var names []string
 	for _, l := range r.levels {
-		if l.kind == '{' && l.to > 0 {
-			names = append(names, string(r.data[l.from:l.to]))
+		if l.member != "" {
+			names = append(names, l.member)
 		}
 	}
 	return strings.Join(names, ".")
@@ -116,7 +123,6 @@ func (r *Reader) Path() string {
 
 // unexpected is the error for what stands at i.
 func (r *Reader) unexpected(i int) {
-	r.pos = min(i, len(r.data))
 	if i >= len(r.data) {
 		r.Fail(fmt.Errorf("byte %d: it ends too early", len(r.data)))
 		return
@@ -145,18 +151,7 @@ func (r *Reader) next() byte {
 func isSpace(c byte) bool { return c <= ' ' && (c == ' ' || c == '\n' || c == '\t' || c == '\r') }
 
 // Kind is the kind of the value that comes next. It says nothing about whether the value is whole.
-func (r *Reader) Kind() Kind {
-	if r.err != nil {
-		return Invalid
-	}
-	switch c := r.next(); c {
-	case 'n', 't', 'f', '"', '{', '[':
-		return Kind(c)
-	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return Number
-	}
-	return Invalid
-}
+func (r *Reader) Kind() Kind { return kinds[r.next()] }
 
 // Object begins to read an object. It is false, and an error, if something else comes.
 func (r *Reader) Object() bool { return r.begin('{') }
@@ -166,8 +161,6 @@ func (r *Reader) Array() bool { return r.begin('[') }
 
 func (r *Reader) begin(kind byte) bool {
 	switch {
-	case r.err != nil:
-		return false
 	case r.next() != kind:
 		r.unexpected(r.pos)
 		return false
@@ -184,31 +177,31 @@ func (r *Reader) begin(kind byte) bool {
 // Element goes to the next element of the array; false = there is no more, and the array is read. The element must be read or skipped.
 func (r *Reader) Element() bool { return r.more(']') }
 
-// Member goes to the next member of the object and returns its name, which must not be changed; false = there is no more, and the object is read.
-// The member's value must be read or skipped.
-func (r *Reader) Member() (name []byte, more bool) {
+// Member goes to the next member of the object and returns its name; false = there is no more, and the object is read. The member's value must be
+// read or skipped.
+func (r *Reader) Member() (name string, more bool) {
 	if !r.more('}') {
-		return nil, false
+		return "", false
 	}
 	if r.next() != '"' {
 		r.unexpected(r.pos)
-		return nil, false
+		return "", false
 	}
 	from := r.pos + 1
 	end, escaped := stringEnd(r.data, from)
 	if end < 0 {
 		r.unexpected(^end)
-		return nil, false
+		return "", false
 	}
-	l := &r.levels[len(r.levels)-1]
-	l.from, l.to = from, end-1
 	r.pos = end
 	if r.next() != ':' {
 		r.unexpected(r.pos)
-		return nil, false
+		return "", false
 	}
 	r.pos++
-	if name = r.data[from : end-1]; escaped {
+	name = r.text(from, end-1)
+	r.levels[len(r.levels)-1].member = name
+	if escaped {
 		name = unquote(r.data[from-1 : end])
 	}
 	return name, true
@@ -216,9 +209,6 @@ func (r *Reader) Member() (name []byte, more bool) {
 
 // more takes the comma before what comes next, or the end.
 func (r *Reader) more(end byte) bool {
-	if r.err != nil {
-		return false
-	}
 	c := r.next()
 	switch {
 	case c == end:
@@ -239,9 +229,6 @@ func (r *Reader) more(end byte) bool {
 
 // Text is the string that comes next; an error if something else comes.
 func (r *Reader) Text() string {
-	if r.err != nil {
-		return ""
-	}
 	if r.next() != '"' {
 		r.unexpected(r.pos)
 		return ""
@@ -254,15 +241,20 @@ func (r *Reader) Text() string {
 	}
 	r.pos = end
 	if escaped {
-		return string(unquote(r.data[from-1 : end]))
+		return unquote(r.data[from-1 : end])
 	}
-	return string(r.data[from : end-1])
+	return r.text(from, end-1)
+}
+
+// text is a part of the text, without a copy.
+func (r *Reader) text(from, to int) string {
+	return unsafe.String(unsafe.SliceData(r.data[from:to]), to-from)
 }
 
 // unquote is what a string says that is not as it is written.
-func unquote(quoted []byte) []byte {
+func unquote(quoted []byte) string {
 	text, _ := jsontext.AppendUnquote(nil, quoted) // the error is about what is no UTF-8, and replaced
-	return text
+	return string(text)
 }
 
 // Raw is the value that comes next as it stands, without a copy.

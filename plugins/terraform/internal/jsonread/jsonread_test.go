@@ -19,7 +19,7 @@ func read(r *jsonread.Reader) any {
 		object := make(map[string]any)
 		r.Object()
 		for name, more := r.Member(); more; name, more = r.Member() {
-			object[string(name)] = read(r)
+			object[name] = read(r)
 		}
 		return object
 	case jsonread.Array:
@@ -127,7 +127,7 @@ func TestErrors(t *testing.T) {
 func TestAfterAnError(t *testing.T) {
 	r := jsonread.New([]byte(`{"a":[5,"x"],"b":{}}`))
 	r.Object()
-	if name, more := r.Member(); string(name) != "a" || !more || !r.Array() || !r.Element() {
+	if name, more := r.Member(); name != "a" || !more || !r.Array() || !r.Element() {
 		t.Fatal("it can't be read")
 	}
 	if got := r.Text(); got != "" || r.Err() == nil || r.Path() != "a" {

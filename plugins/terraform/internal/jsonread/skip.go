@@ -1,94 +1,85 @@
 package jsonread
 
-import "encoding/binary"
-
-// What may come next within a value that is passed over.
-const (
-	value = iota
-	valueOrEnd
-	name
-	nameOrEnd
-	commaOrEnd
+import (
+	"encoding/binary"
+	"math/bits"
 )
 
 // Skip passes over the value that comes next.
 func (r *Reader) Skip() {
-	if r.err != nil {
-		return
-	}
-	data, i, open, state := r.data, r.pos, r.skipped[:0], value
+	data, i, open := r.data, r.pos, r.skipped[:0]
+	name := false // the next string is the name of a member
 	for {
-		for i < len(data) && isSpace(data[i]) {
-			i++
-		}
-		if i >= len(data) {
-			r.unexpected(i)
-			return
-		}
-		c := data[i]
+		i = spaceEnd(data, i)
 		switch {
-		case state == commaOrEnd && c == ',':
-			i++
-			if state = value; open[len(open)-1] == '{' {
-				state = name
-			}
-			continue
-		case len(open) > 0 && c == open[len(open)-1]+2 && state != value && state != name: // '}' is '{'+2, and ']' is '['+2
-			i++
-			open = open[:len(open)-1]
-		case state == name || state == nameOrEnd:
-			if c != '"' {
-				r.unexpected(i)
-				return
-			}
+		case i < len(data) && data[i] == '"':
 			if i, _ = stringEnd(data, i+1); i < 0 {
 				r.unexpected(^i)
 				return
 			}
-			for i < len(data) && isSpace(data[i]) {
+			if name {
+				if i = spaceEnd(data, i); i >= len(data) || data[i] != ':' {
+					r.unexpected(i)
+					return
+				}
 				i++
+				name = false
+				continue
 			}
-			if i >= len(data) || data[i] != ':' {
-				r.unexpected(i)
-				return
-			}
-			i++
-			state = value
-			continue
-		case state == commaOrEnd:
+		case i >= len(data) || name:
 			r.unexpected(i)
 			return
-		case c == '{' || c == '[':
+		case data[i] == '{' || data[i] == '[':
 			if len(r.levels)+len(open) >= maxDepth {
 				r.tooDeep(i)
 				return
 			}
-			i++
-			open = append(open, c)
-			if state = valueOrEnd; c == '{' {
-				state = nameOrEnd
+			open = append(open, data[i])
+			if i = spaceEnd(data, i+1); i >= len(data) || data[i] != endOf(open) {
+				name = open[len(open)-1] == '{'
+				continue
 			}
-			continue
 		default:
 			if i = scalarEnd(data, i); i < 0 {
 				r.unexpected(^i)
 				return
 			}
 		}
-		if len(open) == 0 {
-			break
+		// Behind a value, and behind those that it is the last of.
+		for {
+			if len(open) == 0 {
+				r.pos, r.skipped = i, open
+				return
+			}
+			i = spaceEnd(data, i)
+			if i >= len(data) || data[i] != ',' && data[i] != endOf(open) {
+				r.unexpected(i)
+				return
+			}
+			i++
+			if data[i-1] == ',' {
+				break
+			}
+			open = open[:len(open)-1]
 		}
-		state = commaOrEnd
+		name = open[len(open)-1] == '{'
 	}
-	r.pos, r.skipped = i, open
 }
 
-// scalarEnd is where the value at i ends, which is no object and no array. If it is none, the result is the complement of where that shows.
+// endOf is what ends the innermost of what is open.
+func endOf(open []byte) byte { return open[len(open)-1] + 2 } // '}' is '{'+2, and ']' is '['+2
+
+// spaceEnd is where the white space ends that there may be at i.
+func spaceEnd(data []byte, i int) int {
+	for i < len(data) && isSpace(data[i]) {
+		i++
+	}
+	return i
+}
+
+// scalarEnd is where the value at i ends, which is no object, array or string. If it is none, the result is the complement of where that shows.
 func scalarEnd(data []byte, i int) int {
 	switch data[i] {
-	case '"':
-		end, _ := stringEnd(data, i+1)
-		return end
 	case 'n':
 		return wordEnd(data, i, "null")
 	case 't':
@@ -114,36 +105,37 @@ func stringEnd(data []byte, i int) (end int, escaped bool) {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	var all uint64 // the bytes, one over the other
 	for {
-		// Eight at once, up to those with a mark, a backslash or a control character: where a byte is 0, or below a space.
-		for ; i+8 <= len(data); i += 8 {
+		// Eight at once, up to the first that is a mark, a backslash or a control character: where a byte is 0, or below a space.
+		for i+8 <= len(data) {
 			w := binary.LittleEndian.Uint64(data[i:])
 			mark, backslash := w^('"'*ones), w^('\\'*ones)
-			if ((mark-ones)&^mark|(backslash-ones)&^backslash|(w-' '*ones)&^w)&highs != 0 {
+			stop := ((mark-ones)&^mark | (backslash-ones)&^backslash | (w-' '*ones)&^w) & highs
+			if stop != 0 {
+				n := bits.TrailingZeros64(stop) &^ 7
+				all |= w & (1<<n - 1)
+				i += n / 8
 				break
 			}
 			all |= w
+			i += 8
 		}
-		for ; ; i++ {
-			if i >= len(data) {
-				return ^i, false
+		if i >= len(data) {
+			return ^i, false
+		}
+		switch c := data[i]; {
+		case c == '"':
+			return i + 1, escaped || all&highs != 0
+		case c == '\\':
+			escaped = true
+			if i = escapeEnd(data, i+1); i < 0 {
+				return i, false
 			}
-			c := data[i]
-			if c == '"' {
-				return i + 1, escaped || all&highs != 0
-			}
-			if c == '\\' {
-				escaped = true
-				if i = escapeEnd(data, i+1); i < 0 {
-					return i, false
-				}
-				i++
-				break
-			}
-			if c < ' ' {
-				return ^i, false
-			}
+		case c < ' ':
+			return ^i, false
+		default: // among the last seven
 			all |= uint64(c)
 		}
+		i++
 	}
 }
 

@@ -81,7 +81,7 @@ func (r *reader) values(into *values) {
 		return
 	}
 	for name, more := r.Member(); more; name, more = r.Member() {
-		if string(name) == "root_module" {
+		if name == "root_module" {
 			r.module(&into.root)
 		} else {
 			r.Skip()
@@ -94,7 +94,7 @@ func (r *reader) priorState(into *values) {
 		return
 	}
 	for name, more := r.Member(); more; name, more = r.Member() {
-		if string(name) == "values" {
+		if name == "values" {
 			r.values(into)
 		} else {
 			r.Skip()
@@ -109,7 +109,7 @@ func (r *reader) module(into **Module) {
 	m := new(Module)
 	*into = m
 	for name, more := r.Member(); more; name, more = r.Member() {
-		switch string(name) {
+		switch name {
 		case "resources":
 			if r.array() {
 				for r.Element() {
@@ -137,7 +137,7 @@ func (r *reader) resource(into **Resource) {
 	v := new(Resource)
 	*into = v
 	for name, more := r.Member(); more; name, more = r.Member() {
-		switch string(name) {
+		switch name {
 		case "address":
 			r.text(&v.Address)
 		case "mode":
@@ -167,7 +167,7 @@ func (r *reader) changes(into *[]Change) {
 			continue
 		}
 		for name, more := r.Member(); more; name, more = r.Member() {
-			switch string(name) {
+			switch name {
 			case "address":
 				r.text(&c.Address)
 			case "mode":
@@ -190,7 +190,7 @@ func (r *reader) change(c *Change) {
 		return
 	}
 	for name, more := r.Member(); more; name, more = r.Member() {
-		switch string(name) {
+		switch name {
 		case "actions":
 			if r.array() {
 				for r.Element() {

@@ -83,7 +83,7 @@ func readPlan(data []byte) (*Plan, error) {
 			return
 		}
 		for name, more := r.Member(); more; name, more = r.Member() {
-			switch string(name) {
+			switch name {
 			case "format_version":
 				r.text(&version)
 			case "planned_values":
@@ -136,7 +136,7 @@ func readState(data []byte) (*State, error) {
 			return
 		}
 		for name, more := r.Member(); more; name, more = r.Member() {
-			switch string(name) {
+			switch name {
 			case "format_version":
 				r.text(&version)
 			case "values":

@@ -55,7 +55,6 @@ func decode(r *jsonread.Reader) any {
 		object := make(map[string]any)
 		if r.Object() {
 			for name, more := r.Member(); more; name, more = r.Member() {
-				name := string(name)
 				object[name] = decode(r)
 			}
 		}
