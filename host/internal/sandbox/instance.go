@@ -65,7 +65,9 @@ type Instance struct {
 	lastError string
 	meter     meter
 	turn      turn
-	programs  programs
+	// gaveWay is when other goroutines were let run the last time.
+	gaveWay  time.Time
+	programs programs
 	// spent is why the instance can't be called any more.
 	spent error
 	// limited is told of limits.

@@ -9,6 +9,7 @@ type meter struct {
 	used  time.Duration
 
 	running bool
+	by      precision
 	since   time.Time
 	// thread is the thread's processor time at since, and negative where it was not asked for.
 	thread time.Duration
@@ -28,7 +29,7 @@ const (
 
 // run begins a stretch in the guest.
 func (m *meter) run(p precision) {
-	m.running, m.since, m.thread = true, time.Now(), -1
+	m.running, m.by, m.since, m.thread = true, p, time.Now(), -1
 	if p == exactly {
 		m.thread = threadTime()
 	}
