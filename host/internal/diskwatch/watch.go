@@ -1,7 +1,7 @@
 // Package diskwatch bounds what programs write into a session's directories: they write past the quota on the plugin's own files.
 //
-// It looks at the directories once a second, and as soon as so much less is free on their file system that a limit may have been reached
-// since. So what is written beyond a limit is what a program can write in the time of a few ticks and of a look.
+// It looks at the directories before the first program runs, then once a second, and as soon as so much less is free on their file system that a
+// limit may have been reached since. So what is written beyond a limit is what a program can write in the time of a few ticks and of a look.
 //
 // Counted are the blocks that files and directories take, and the files without a name that the programs have open or mapped. A file
 // without a name that is nowhere but on its way from one process to another, in a socket, is not seen.
@@ -105,11 +105,10 @@ func (w *Watch) Begin(processes func() []int, kill func()) (end func(failed bool
 	}
 	r := &run{processes}
 	w.mu.Lock()
-	w.runs[r] = true
-	if w.free == 0 {
-		w.free, _ = recovery.FreeBytes(w.dirs[0])
-		w.room = w.limits.Bytes
+	if w.next.IsZero() {
+		_ = w.check() // a limit that is reached already is found again
 	}
+	w.runs[r] = true
 	w.mu.Unlock()
 	stop, stopped := make(chan struct{}), make(chan error, 1)
 	go func() { stopped <- w.watch(stop, kill) }()
