@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,7 +107,7 @@ const (
 func (e engine) dependencies(ctx context.Context) (*dot.Graph, error) {
 	switch setting := guest.SessionInfo().GetSettings()[graphSetting]; setting {
 	case "":
-		g, err := e.derivedGraph(derivedBytes)
+		g, err := e.derivedGraph(notPlainBytes)
 		if err == nil {
 			return g, nil
 		}
@@ -115,7 +116,7 @@ func (e engine) dependencies(ctx context.Context) (*dot.Graph, error) {
 	case graphOfEngine:
 		return e.printedGraph(ctx)
 	case graphOfConfiguration:
-		g, err := e.derivedGraph(maxDerivedBytes)
+		g, err := e.derivedGraph(math.MaxInt)
 		if err != nil {
 			return nil, fmt.Errorf("derive the graph from the configuration: %w", err)
 		}
@@ -125,20 +126,17 @@ func (e engine) dependencies(ctx context.Context) (*dot.Graph, error) {
 	}
 }
 
-// derivedBytes is the most configuration that a graph is derived from without being asked to. Reading it takes a guest some 2 ms a KiB; a run of
-// the engine takes 0.1 s for a few resources and 0.3 s for 200, which are seldom more than that much configuration.
-const derivedBytes = 128 << 10
+// notPlainBytes is how much of the configuration may be other than plain if a graph is derived without being asked to: reading that takes a guest some
+// 2 ms a KiB, and a run of the engine 0.1 s for a few resources and 0.3 s for 200. What is plain is always cheaper.
+const notPlainBytes = 128 << 10
 
-// maxDerivedBytes is the most that an instance has the memory for.
-const maxDerivedBytes = 1 << 20
-
-// derivedGraph is the graph as the configuration tells, if that has at most so many bytes. Only one that the engine has planned is known to be
+// derivedGraph is the graph as the configuration tells, if at most so many bytes of it are not plain. Only one that the engine has planned is known to be
 // valid.
-func (e engine) derivedGraph(bytes int) (*dot.Graph, error) {
+func (e engine) derivedGraph(notPlain int) (*dot.Graph, error) {
 	if _, err := os.Lstat(filepath.Join(guest.WorkDir(), planFile)); err != nil {
 		return nil, err
 	}
-	return configgraph.Derive(guest.WorkDir(), e.name, e.version, bytes)
+	return configgraph.Derive(guest.WorkDir(), e.name, e.version, notPlain)
 }
 
 // printedGraph is the engine's own graph of the template.

@@ -46,8 +46,8 @@ func TestGraphSetting(t *testing.T) {
 	}{
 		{"", sure, false, ""},
 		{"", unsure, true, ""},
-		{"", sure + strings.Repeat("#", derivedBytes), true, ""},
-		{graphOfConfiguration, sure + strings.Repeat("#", derivedBytes), false, ""},
+		{"", sure + strings.Repeat("#", notPlainBytes), true, ""},
+		{graphOfConfiguration, sure + strings.Repeat("#", notPlainBytes), false, ""},
 		{graphOfEngine, sure, true, ""},
 		{graphOfConfiguration, sure, false, ""},
 		{graphOfConfiguration, unsure, false, "terraform graph: derive the graph from the configuration: .: main.tf: "},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -25,11 +26,13 @@ type Bodies struct {
 	budget   *budget
 	partSize int
 	plain    bool // plain text is left to the parser for that
+	slow     int  // how much else may be parsed
 }
 
-// NewBodies reads modules below fsys, as the named engine would choose their files.
-func NewBodies(fsys fs.FS, engine string) *Bodies {
-	return &Bodies{fsys, engine, newBudget(), partSize, true}
+// NewBodies reads modules below fsys, as the named engine would choose their files. Of what is not plain (see plainhcl.Parse), in all at most so
+// many bytes are parsed: that takes a guest some 2 ms a KiB.
+func NewBodies(fsys fs.FS, engine string, notPlain int) *Bodies {
+	return &Bodies{fsys, engine, newBudget(), partSize, true, notPlain}
 }
 
 // Size is how many bytes of configuration are right in dir.
@@ -88,13 +91,13 @@ func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
 		if !s.json {
 			part = text[:blockEnd(text, size)]
 		}
-		body, diags := b.body(part, s, at)
-		if diags.HasErrors() {
-			if len(part) == len(text) {
-				return diags
-			}
+		body, err := b.body(part, s, at)
+		if diags := (hcl.Diagnostics)(nil); errors.As(err, &diags) && len(part) < len(text) {
 			size = 2 * len(part)
 			continue
+		}
+		if err != nil {
+			return err
 		}
 		if err := use(Body{Override: s.override, JSON: s.json, Text: part, Body: body}); err != nil {
 			return err
@@ -108,18 +111,24 @@ func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
 	}
 }
 
-// body parses a part, by the parser for plain text if that takes it.
-func (b *Bodies) body(part []byte, s source, at hcl.Pos) (hcl.Body, hcl.Diagnostics) {
+// ErrNotPlain is that of configuration of which too much is not plain.
+var ErrNotPlain = errors.New("too much of the configuration is not plain")
+
+// body parses a part, by the parser for plain text if that takes it. What can't be parsed is hcl.Diagnostics.
+func (b *Bodies) body(part []byte, s source, at hcl.Pos) (hcl.Body, error) {
 	if b.plain && !s.json {
 		if body := plainhcl.Parse(part); body != nil {
 			return body, nil
 		}
 	}
+	if b.slow -= len(part); b.slow < 0 {
+		return nil, ErrNotPlain
+	}
 	f, diags := parseBody(part, s, at, b.budget)
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	return f.Body, diags
+	return f.Body, nil
 }
 
 // blockEnd is where the first line ends that is nothing but a closing brace and begins behind so many bytes, or else the end of the text.

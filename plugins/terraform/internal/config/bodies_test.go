@@ -15,7 +15,7 @@ import (
 // readParts reads a text in parts of so many bytes, at least, and returns them with all that they say.
 func readParts(text string, size int) (parts []string, all *hclsyntax.Body, err error) {
 	all = &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
-	bodies := NewBodies(files(map[string]string{"main.tf": text}), "terraform")
+	bodies := NewBodies(files(map[string]string{"main.tf": text}), "terraform", 10*len(text)+1)
 	bodies.partSize, bodies.plain = size, false // the parser for plain text tells no places
 	err = bodies.Each(".", func(b Body) error {
 		body := b.Body.(*hclsyntax.Body)

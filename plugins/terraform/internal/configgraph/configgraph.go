@@ -27,18 +27,21 @@ import (
 // known are the versions of engines that this package has been compared with, without the last part. Others may have other graphs.
 var known = map[string][]string{"terraform": {"v1.11"}, config.OpenTofu: {"v1.12"}}
 
+// maxBytes is the most configuration, that of modules included, that an instance has the memory for.
+const maxBytes = 1 << 20
+
 // Derive is the graph of the template in the directory work, for the named engine of that version (a semantic version with a leading v), if
-// all that it calls has at most so many bytes of configuration. It has a node for each resource, labelled with its address without keys, and
+// the configuration has at most 1 MiB, and so many bytes that are not plain (see config.NewBodies). It has a node for each resource, labelled with its address without keys, and
 // others without a label. The error says why it is not sure; then the engine has to be asked.
-func Derive(work, engine, version string, bytes int) (*dot.Graph, error) {
+func Derive(work, engine, version string, notPlain int) (*dot.Graph, error) {
 	if !slices.Contains(known[engine], semver.MajorMinor(version)) {
 		return nil, fmt.Errorf("%s %s is not among the engines that are known well enough", engine, version)
 	}
-	return derive(os.DirFS(work), engine, modules.List(work), bytes)
+	return derive(os.DirFS(work), engine, modules.List(work), maxBytes, notPlain)
 }
 
-func derive(work fs.FS, engine string, installed []*pb.Module, bytes int) (*dot.Graph, error) {
-	bodies := config.NewBodies(work, engine)
+func derive(work fs.FS, engine string, installed []*pb.Module, bytes, notPlain int) (*dot.Graph, error) {
+	bodies := config.NewBodies(work, engine, notPlain)
 	if err := checkSize(bodies, installed, bytes); err != nil {
 		return nil, err
 	}

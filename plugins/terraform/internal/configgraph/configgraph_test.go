@@ -94,7 +94,7 @@ func TestDerive(t *testing.T) {
 		"a data source, and one that is not managed": {"data \"t\" \"a\" {}\nresource \"u\" \"b\" { x = data.t.a }\nephemeral \"t\" \"a\" { x = u.b }", []string{"ephemeral.t.a > u.b", "u.b > data.t.a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, err := derive(files(map[string]string{"main.tf": "resource \"t\" \"a\" {}\n" + c.template}), "terraform", nil, 1<<20)
+			g, err := derive(files(map[string]string{"main.tf": "resource \"t\" \"a\" {}\n" + c.template}), "terraform", nil, 1<<20, 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ func TestModules(t *testing.T) {
 		g, err := derive(files(map[string]string{
 			"main.tf":   "resource \"t\" \"a\" {}\nmodule \"m\" {\nsource = \"./m\"\nx = t.a\n}\nresource \"t\" \"b\" { x = " + reference + " }",
 			"m/main.tf": module,
-		}), "terraform", modulesAt("m", "m"), 1<<20)
+		}), "terraform", modulesAt("m", "m"), 1<<20, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +190,7 @@ func TestNotSure(t *testing.T) {
 		"a dynamic block of an unknown kind": {map[string]string{"main.tf": `resource "t" "a" { dynamic "x" { novelty = 1 } }`}, "novelty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, err := derive(files(c.files), "terraform", modulesAt("m", "m", "out", "../m"), 1<<20)
+			g, err := derive(files(c.files), "terraform", modulesAt("m", "m", "out", "../m"), 1<<20, 1<<20)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("graph %v, error %v; want one about %s", g, err, c.want)
 			}
@@ -207,7 +207,7 @@ func TestSureStates(t *testing.T) {
 			{"module":"module.m[\"k.x\"]","mode":"managed","type":"t","name":"b","instances":[{"index_key":0},{"index_key":1}]}]}`,
 	} {
 		template["terraform.tfstate"] = state
-		if _, err := derive(files(template), "terraform", modulesAt("m", "m"), 1<<20); err != nil {
+		if _, err := derive(files(template), "terraform", modulesAt("m", "m"), 1<<20, 1<<20); err != nil {
 			t.Errorf("%s: %v", state, err)
 		}
 	}
@@ -221,7 +221,7 @@ func TestKnownEngines(t *testing.T) {
 		{"terraform", "v1.11.4", true}, {"terraform", "v1.11.0-rc1", true}, {"tofu", "v1.12.6-dev", true},
 		{"terraform", "v1.12.0", false}, {"terraform", "v1.1.0", false}, {"terraform", "", false}, {"tofu", "v1.11.4", false}, {"", "v1.11.4", false},
 	} {
-		if _, err := Derive(t.TempDir(), c.engine, c.version, 1<<20); (err == nil) != c.known {
+		if _, err := Derive(t.TempDir(), c.engine, c.version, 0); (err == nil) != c.known {
 			t.Errorf("%s %s: %v", c.engine, c.version, err)
 		}
 	}
@@ -255,7 +255,7 @@ func TestBounds(t *testing.T) {
 		"in blocks":  {"a.tf": `resource "t" "a" {` + "\n" + many(9000, `b { x = t.b%d }`) + "}\n", "b.tf": "locals {\n" + many(17_000, `l%d = 1`) + "}"},
 	} {
 		began := time.Now()
-		if _, err := derive(files(template), "terraform", installed, 1<<20); !errors.Is(err, errTooBig) {
+		if _, err := derive(files(template), "terraform", installed, 1<<20, 1<<20); !errors.Is(err, errTooBig) {
 			t.Errorf("%s: %v, want %v", name, err, errTooBig)
 		}
 		if took := time.Since(began); took > 20*time.Second {
@@ -267,7 +267,18 @@ func TestBounds(t *testing.T) {
 func TestSize(t *testing.T) {
 	template := files(map[string]string{"main.tf": strings.Repeat("#", 100), "m/main.tf": strings.Repeat("#", 100), "n/main.tf": strings.Repeat("#", 100)})
 	for bytes, want := range map[int]error{199: errTooBig, 200: nil} {
-		if _, err := derive(template, "terraform", modulesAt("m", "m", "m2", "./m", "gone", "x"), bytes); !errors.Is(err, want) {
+		if _, err := derive(template, "terraform", modulesAt("m", "m", "m2", "./m", "gone", "x"), bytes, 0); !errors.Is(err, want) {
+			t.Errorf("up to %d bytes: %v, want %v", bytes, err, want)
+		}
+	}
+}
+
+func TestNotPlain(t *testing.T) {
+	const exponent = "locals {\na = 1e3\n}\n"
+	template := files(map[string]string{"main.tf": exponent + "module \"m\" {\nsource = \"./m\"\n}", "m/main.tf": exponent, "m/plain.tf": "#"})
+	bytes := len(template["main.tf"].Data) + len(exponent)
+	for bytes, want := range map[int]error{bytes - 1: config.ErrNotPlain, bytes: nil} {
+		if _, err := derive(template, "terraform", modulesAt("m", "m"), 1<<20, bytes); !errors.Is(err, want) {
 			t.Errorf("up to %d bytes: %v, want %v", bytes, err, want)
 		}
 	}
@@ -283,11 +294,11 @@ func FuzzDerive(f *testing.F) {
 		})
 		installed := modulesAt("m", "m", "n", "m", "m.m", "m", "m.m.m", ".", "n.m", "../x")
 		for _, engine := range []string{"terraform", config.OpenTofu} {
-			g, err := derive(fsys, engine, installed, 1<<20)
+			g, err := derive(fsys, engine, installed, 1<<20, 1<<20)
 			if err != nil {
 				continue
 			}
-			again, err := derive(fsys, engine, installed, 1<<20)
+			again, err := derive(fsys, engine, installed, 1<<20, 1<<20)
 			if err != nil || !cmp.Equal(edges(g), edges(again)) {
 				t.Errorf("the same template gives another graph, %v", err)
 			}
