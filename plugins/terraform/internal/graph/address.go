@@ -18,33 +18,24 @@ type address struct {
 
 // parseAddress takes an address apart; ok is false if it is none.
 func parseAddress(s string) (a address, ok bool) {
-	var keyless strings.Builder
-	keyless.Grow(len(s))
-	rest := s
-	for strings.HasPrefix(rest, "module.") {
-		end, ok := step(rest[len("module."):], &keyless, "module.")
-		if !ok || !strings.HasPrefix(end, ".") {
+	r := addressReader{text: s}
+	for r.skip("module.") {
+		if !r.step() {
 			return address{}, false
 		}
-		a.ModulePath = s[:len(s)-len(end)]
-		keyless.WriteByte('.')
-		rest = end[1:]
+		a.ModulePath = s[:r.pos]
+		if !r.skip(".") {
+			return address{}, false
+		}
 	}
-	if after, found := strings.CutPrefix(rest, "data."); found {
-		a.Data, rest = true, after
-		keyless.WriteString("data.")
-	}
-	n := identifier(rest)
-	if n == 0 || n == len(rest) || rest[n] != '.' {
+	a.Data = r.skip("data.")
+	n := identifier(s[r.pos:])
+	a.Type = s[r.pos : r.pos+n]
+	r.pos += n
+	if n == 0 || !r.skip(".") || !r.step() || r.pos < len(s) {
 		return address{}, false
 	}
-	a.Type = rest[:n]
-	keyless.WriteString(a.Type)
-	end, ok := step(rest[n+1:], &keyless, ".")
-	if !ok || end != "" {
-		return address{}, false
-	}
-	a.Keyless = keyless.String()
+	a.Keyless = r.keyless + s[r.kept:]
 	return a, true
 }
 
@@ -56,27 +47,49 @@ func WithoutKeys(s string) string {
 	return s
 }
 
-// step reads a name and the instance key behind it, if any; it writes prefix and name to keyless and returns what follows.
-func step(s string, keyless *strings.Builder, prefix string) (rest string, ok bool) {
-	n := identifier(s)
+// addressReader reads an address from its beginning.
+type addressReader struct {
+	text string
+	pos  int
+	// keyless is what was read up to kept, without its keys.
+	keyless string
+	kept    int
+}
+
+// skip passes over a text, if that comes next.
+func (r *addressReader) skip(text string) bool {
+	if !strings.HasPrefix(r.text[r.pos:], text) {
+		return false
+	}
+	r.pos += len(text)
+	return true
+}
+
+// step reads a name and the instance key behind it, if any.
+func (r *addressReader) step() bool {
+	n := identifier(r.text[r.pos:])
 	if n == 0 {
-		return "", false
+		return false
 	}
-	keyless.WriteString(prefix)
-	keyless.WriteString(s[:n])
-	if n == len(s) || s[n] != '[' {
-		return s[n:], true
+	r.pos += n
+	if r.pos == len(r.text) || r.text[r.pos] != '[' {
+		return true
 	}
-	k := instanceKey(s[n:])
-	return s[n+k:], k > 0
+	k := instanceKey(r.text[r.pos:])
+	r.keyless += r.text[r.kept:r.pos]
+	r.pos += k
+	r.kept = r.pos
+	return k > 0
 }
 
 // identifier is the length of the name that s begins with.
 func identifier(s string) int {
 	for i, r := range s {
 		switch {
-		case r == '_', unicode.IsLetter(r):
-		case i > 0 && (r == '-' || unicode.IsDigit(r) || unicode.Is(unicode.M, r)):
+		case 'a' <= r && r <= 'z', r == '_': // nearly all
+		case i > 0 && ('0' <= r && r <= '9' || r == '-'):
+		case unicode.IsLetter(r):
+		case i > 0 && (unicode.IsDigit(r) || unicode.Is(unicode.M, r)):
 		default:
 			return i
 		}

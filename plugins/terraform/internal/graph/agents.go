@@ -39,18 +39,18 @@ func (x *extraction) agents() (*agents, error) {
 	}
 	above := walk(x.graph, x.holders, x.graph.down)
 	for _, r := range resources {
-		agent, usesToken, err := newAgent(r)
+		agent, usesToken, err := newAgent(r.Resource)
 		if err != nil {
 			return nil, err
 		}
-		holder, ok := above.of(WithoutKeys(r.Address))
+		holder, ok := above.of(r.keyless)
 		if !ok {
 			continue // nothing depends on it, so nothing runs it
 		}
 		if !usesToken {
 			agent.Auth = &pb.Agent_InstanceId{InstanceId: ids.of(agent.GetId(), holder)}
 		}
-		all.add(agent, r.Address, holder)
+		all.add(agent, r.keyless, holder)
 	}
 	for _, attach := range []func(*agents) error{x.attachApps, x.attachScripts, x.attachEnvs, x.attachDevcontainers} {
 		if err := attach(all); err != nil {
@@ -61,11 +61,11 @@ func (x *extraction) agents() (*agents, error) {
 }
 
 // add enters an agent. Where two have the same id, or differ in their instance keys alone, the smaller address is found.
-func (a *agents) add(agent *pb.Agent, address, holder string) {
+func (a *agents) add(agent *pb.Agent, keyless, holder string) {
 	a.onHolder[holder] = append(a.onHolder[holder], agent)
 	index, key := a.byID, agent.GetId()
 	if key == "" {
-		index, key = a.byAddress, WithoutKeys(address)
+		index, key = a.byAddress, keyless
 	}
 	if index[key] == nil {
 		index[key] = agent
@@ -73,7 +73,7 @@ func (a *agents) add(agent *pb.Agent, address, holder string) {
 }
 
 // checkAgentNames checks the names of all agents, also of those that hang on nothing.
-func checkAgentNames(resources []*show.Resource) error {
+func checkAgentNames(resources []managed) error {
 	seen := make(map[string]bool)
 	for _, r := range resources {
 		switch {

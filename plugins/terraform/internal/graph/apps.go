@@ -28,7 +28,7 @@ func (x *extraction) checkSlugs() error {
 	seen := make(map[string]string)
 	for _, r := range x.byType["coder_app"] {
 		v := values.Parse(r.Address, r.Values)
-		slug := slugOf(r, v)
+		slug := slugOf(r.Resource, v)
 		if err := v.Err(); err != nil {
 			return err
 		}

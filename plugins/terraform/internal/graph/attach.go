@@ -12,7 +12,7 @@ func (x *extraction) attach(resourceType string, to *agents, add func(*show.Reso
 	for _, r := range x.byType[resourceType] {
 		v := values.Parse(r.Address, r.Values)
 		if agent := x.agentOf(r, v.String("agent_id"), to); agent != nil {
-			add(r, v, agent)
+			add(r.Resource, v, agent)
 		}
 		if err := v.Err(); err != nil {
 			return err
@@ -24,15 +24,14 @@ func (x *extraction) attach(resourceType string, to *agents, add func(*show.Reso
 // agentOf is the agent that a resource belongs to, or nil: the one with its agent_id. In a plan of something new neither
 // that nor the agents' ids are known; then it is the agent that the resource depends on by a single edge, the
 // smallest address of several.
-func (x *extraction) agentOf(r *show.Resource, agentID string, among *agents) *pb.Agent {
+func (x *extraction) agentOf(r managed, agentID string, among *agents) *pb.Agent {
 	if agentID != "" {
 		return among.byID[agentID]
 	}
-	keyless := WithoutKeys(r.Address)
-	agent, known := among.byEdge[keyless] // the same for all instances, however many edges there are
+	agent, known := among.byEdge[r.keyless] // the same for all instances, however many edges there are
 	if !known {
-		agent = x.agentByEdge(keyless, among)
-		among.byEdge[keyless] = agent
+		agent = x.agentByEdge(r.keyless, among)
+		among.byEdge[r.keyless] = agent
 	}
 	return agent
 }

@@ -1,23 +1,27 @@
 package graph
 
-import "github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+import (
+	"slices"
+
+	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+)
 
 // dependencies is the dependency graph, with its nodes found by the addresses of resources. An edge leads from
 // a node to what it depends on.
 type dependencies struct {
-	nodes map[string][]int32 // by address without keys; the engine has one, or another for what is left of an old one
-	names []string           // of each node, by its number: the address, or "" for what is no resource
-	down  adjacency          // to what a node depends on
-	up    adjacency          // to what depends on it
+	nodes     map[string][]int32 // by address without keys; the engine has one, or another for what is left of an old one
+	addresses []address          // of each node, by its number; empty for what is no resource
+	down      adjacency          // to what a node depends on
+	up        adjacency          // to what depends on it
 }
 
 func newDependencies(parsed *dot.Graph) *dependencies {
-	d := &dependencies{nodes: make(map[string][]int32), names: make([]string, len(parsed.Nodes))}
+	d := &dependencies{nodes: make(map[string][]int32, len(parsed.Nodes)), addresses: make([]address, len(parsed.Nodes))}
 	for i, node := range parsed.Nodes {
 		// Variables, locals and the like have labels of the same shape in some engines. They are not addresses of any
 		// resource in the plan, so nothing ever asks for them.
 		if a, ok := parseAddress(node.Label); ok {
-			d.names[i] = a.Keyless
+			d.addresses[i] = a
 			d.nodes[a.Keyless] = append(d.nodes[a.Keyless], int32(i))
 		}
 	}
@@ -28,20 +32,15 @@ func newDependencies(parsed *dot.Graph) *dependencies {
 
 // hasType says whether a managed resource of that type stands in the graph, with or without instances.
 func (d *dependencies) hasType(resourceType string) bool {
-	for name := range d.nodes {
-		if a, ok := parseAddress(name); ok && !a.Data && a.Type == resourceType {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.addresses, func(a address) bool { return !a.Data && a.Type == resourceType })
 }
 
 // direct calls f with the address of every resource that the one at the given address depends on by one edge.
 func (d *dependencies) direct(keyless string, f func(keyless string)) {
 	for _, node := range d.nodes[keyless] {
 		for _, next := range d.down.of(node) {
-			if d.names[next] != "" {
-				f(d.names[next])
+			if keyless := d.addresses[next].Keyless; keyless != "" {
+				f(keyless)
 			}
 		}
 	}

@@ -52,11 +52,25 @@ func FromState(state *show.State, dependencies *dot.Graph, o Options) (*pb.Graph
 // extraction is one run: what the engine said, sorted by what it is.
 type extraction struct {
 	Options
-	managed []*show.Resource            // every instance, by address
-	byType  map[string][]*show.Resource // the same by type
-	data    []*show.Resource            // every data source, in the order found
+	managed []managed            // all, by address
+	byType  map[string][]managed // the same by type
+	data    []*show.Resource     // every data source, in the order found
 	graph   *dependencies
 	holders []string // what agents and metadata may hang on: addresses without keys, sorted, each one once
+}
+
+// managed is an instance of a managed resource, with what its address says.
+type managed struct {
+	*show.Resource
+	keyless    string // the address without keys
+	modulePath string
+}
+
+func newManaged(r *show.Resource) managed {
+	if a, ok := parseAddress(r.Address); ok {
+		return managed{r, a.Keyless, a.ModulePath}
+	}
+	return managed{r, r.Address, invalidAddress}
 }
 
 func extract(found []*show.Resource, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
@@ -79,21 +93,21 @@ func (x *extraction) sort(found []*show.Resource) {
 	for i, r := range found {
 		last[r.Address] = i
 	}
-	x.byType = make(map[string][]*show.Resource)
+	x.byType = make(map[string][]managed)
 	for i, r := range found {
 		switch {
 		case last[r.Address] != i:
 		case r.Mode == show.Data:
 			x.data = append(x.data, r)
 		case r.Mode == show.Managed:
-			x.managed = append(x.managed, r)
+			x.managed = append(x.managed, newManaged(r))
 		}
 	}
-	slices.SortFunc(x.managed, func(a, b *show.Resource) int { return cmp.Compare(a.Address, b.Address) })
+	slices.SortFunc(x.managed, func(a, b managed) int { return cmp.Compare(a.Address, b.Address) })
 	for _, r := range x.managed {
 		x.byType[r.Type] = append(x.byType[r.Type], r)
 		if isHolder(r.Type) {
-			x.holders = append(x.holders, WithoutKeys(r.Address))
+			x.holders = append(x.holders, r.keyless)
 		}
 	}
 	slices.Sort(x.holders)

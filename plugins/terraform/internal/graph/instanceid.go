@@ -37,9 +37,8 @@ func (x *extraction) instanceIDs() (*instanceIDs, error) {
 	}
 	for resourceType, attribute := range holderInstanceIDs {
 		for _, r := range x.byType[resourceType] {
-			keyless := WithoutKeys(r.Address)
-			if ids.ofHolder[keyless] == "" {
-				ids.ofHolder[keyless] = values.Parse(r.Address, r.Values).String(attribute)
+			if ids.ofHolder[r.keyless] == "" {
+				ids.ofHolder[r.keyless] = values.Parse(r.Address, r.Values).String(attribute)
 			}
 		}
 	}

@@ -19,17 +19,21 @@ type metadata struct {
 // metadata finds the resource that each coder_metadata is about, by address without keys: the nearest that it depends on.
 // Its resource_id is not read: a plan does not know it, and plan and state have to agree.
 func (x *extraction) metadata() (map[string]*metadata, error) {
+	all := x.byType["coder_metadata"]
+	if len(all) == 0 {
+		return nil, nil // the walk would be in vain
+	}
 	about := make(map[string]*metadata)
 	below := walk(x.graph, x.holders, x.graph.up)
-	for _, r := range x.byType["coder_metadata"] {
-		target, ok := below.of(WithoutKeys(r.Address))
+	for _, r := range all {
+		target, ok := below.of(r.keyless)
 		if !ok {
 			continue
 		}
 		if about[target] != nil {
 			return nil, fmt.Errorf("duplicate metadata resource: %s", target)
 		}
-		m, err := newMetadata(r)
+		m, err := newMetadata(r.Resource)
 		if err != nil {
 			return nil, err
 		}

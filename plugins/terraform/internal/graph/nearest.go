@@ -10,9 +10,9 @@ import "math"
 // and however the layers of a template depend on each other; a search from each agent has as many paths as there are
 // products of layers.
 type nearest struct {
-	targets   []string         // addresses without keys, sorted: a smaller index is a smaller address
-	labels    []label          // of each node
-	byAddress map[string]label // the best label of an address's nodes; without those that are never reached
+	graph   *dependencies
+	targets []string // addresses without keys, sorted: a smaller index is a smaller address
+	labels  []label  // of each node
 }
 
 // label is the best way from a node to a target.
@@ -25,7 +25,7 @@ const unreached = math.MaxInt32
 
 // walk follows the edges of direction, which lead away from the targets.
 func walk(graph *dependencies, targets []string, direction adjacency) *nearest {
-	n := &nearest{targets: targets, labels: make([]label, len(graph.names)), byAddress: make(map[string]label)}
+	n := &nearest{graph: graph, targets: targets, labels: make([]label, len(graph.addresses))}
 	for i := range n.labels {
 		n.labels[i] = label{unreached, unreached}
 	}
@@ -38,13 +38,6 @@ func walk(graph *dependencies, targets []string, direction adjacency) *nearest {
 	}
 	for distance := int32(1); len(level) > 0; distance++ {
 		level = n.step(level, distance, direction)
-	}
-	for node, l := range n.labels {
-		if name := graph.names[node]; name != "" && l.distance != unreached {
-			if best, ok := n.byAddress[name]; !ok || l.less(best) {
-				n.byAddress[name] = l
-			}
-		}
 	}
 	return n
 }
@@ -72,9 +65,14 @@ func (l label) less(other label) bool {
 
 // of is the target that is the nearest to the resource at the address; ok is false if there is none.
 func (n *nearest) of(keyless string) (target string, ok bool) {
-	l, ok := n.byAddress[keyless]
-	if !ok {
+	best := label{unreached, unreached}
+	for _, node := range n.graph.nodes[keyless] {
+		if l := n.labels[node]; l.less(best) {
+			best = l
+		}
+	}
+	if best.distance == unreached {
 		return "", false
 	}
-	return n.targets[l.target], true
+	return n.targets[best.target], true
 }

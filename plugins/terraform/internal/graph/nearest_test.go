@@ -162,8 +162,8 @@ func search(d *dependencies, direction adjacency, from string, targets []string)
 	for level := d.nodes[from]; len(level) > 0; {
 		var here []string
 		for _, node := range level {
-			if slices.Contains(targets, d.names[node]) {
-				here = append(here, d.names[node])
+			if slices.Contains(targets, d.addresses[node].Keyless) {
+				here = append(here, d.addresses[node].Keyless)
 			}
 		}
 		if len(here) > 0 {

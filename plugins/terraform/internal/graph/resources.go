@@ -45,13 +45,8 @@ func (x *extraction) resources(agents map[string][]*pb.Agent, metadata map[strin
 		if notListed[r.Type] {
 			continue
 		}
-		resource := &pb.Resource{Name: r.Name, Type: r.Type, ModulePath: invalidAddress, InstanceType: instanceType(r)}
-		keyless := r.Address
-		if a, ok := parseAddress(r.Address); ok {
-			keyless, resource.ModulePath = a.Keyless, a.ModulePath
-		}
-		resource.Agents = agents[keyless]
-		if m := metadata[keyless]; m != nil {
+		resource := &pb.Resource{Name: r.Name, Type: r.Type, ModulePath: r.modulePath, InstanceType: instanceType(r.Resource), Agents: agents[r.keyless]}
+		if m := metadata[r.keyless]; m != nil {
 			resource.Metadata, resource.Hide, resource.Icon, resource.DailyCost = m.items, m.hide, m.icon, m.dailyCost
 		}
 		list = append(list, resource)

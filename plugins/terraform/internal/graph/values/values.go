@@ -9,7 +9,6 @@ package values
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -21,9 +20,15 @@ import (
 // Object is a resource's attributes, or those of a block in it. Its first error sticks: read everything, then ask Err.
 // The zero value is an object without attributes.
 type Object struct {
-	values map[string]any
-	path   string // of the block in its resource, "" or ending in a dot
-	state  *state
+	attributes []attribute
+	path       string // of the block in its resource, "" or ending in a dot
+	state      *state
+}
+
+// attribute is a member of an object: its value is decoded when somebody asks for it.
+type attribute struct {
+	name  string
+	value json.RawMessage
 }
 
 type state struct {
@@ -40,30 +45,30 @@ func Parse(address string, raw json.RawMessage) Object {
 	var ok bool
 	r := jsonread.New(raw)
 	v := decode(r)
-	if o.values, ok = v.(map[string]any); r.Err() != nil || !ok && v != nil {
-		o.values = nil
+	if o.attributes, ok = v.([]attribute); r.Err() != nil || !ok && v != nil {
+		o.attributes = nil
 		o.state.err = fmt.Errorf("%s: the values are not a JSON object", address)
 	}
 	return o
 }
 
-// decode is json.Decoder.Decode into an any, with numbers as they are written: large ones must not go through a float64. It does
-// without reflection, which is slow in WebAssembly.
+// decode is the value that comes next: nil, a bool, a string, a json.Number as it is written, since large ones must not go through a float64,
+// or the parts of an array or object, which are not decoded yet.
 func decode(r *jsonread.Reader) any {
 	switch r.Kind() {
 	case jsonread.Object:
-		object := make(map[string]any)
+		object := make([]attribute, 0, 16)
 		if r.Object() {
 			for name, more := r.Member(); more; name, more = r.Member() {
-				object[name] = decode(r)
+				object = append(object, attribute{name, r.Raw()})
 			}
 		}
 		return object
 	case jsonread.Array:
-		list := []any{}
+		list := []json.RawMessage{}
 		if r.Array() {
 			for r.Element() {
-				list = append(list, decode(r))
+				list = append(list, r.Raw())
 			}
 		}
 		return list
@@ -88,22 +93,23 @@ func (o Object) Err() error {
 
 // Has says whether the attribute is there at all, if only as a null.
 func (o Object) Has(name string) bool {
-	_, ok := o.values[name]
-	return ok
+	return o.find(name) != nil
 }
 
 // String is the attribute as text.
 func (o Object) String(name string) string {
-	s, ok := text(o.values[name])
+	v := o.value(name)
+	s, ok := text(v)
 	if !ok {
-		o.fail(name, "a string", o.values[name])
+		o.fail(name, "a string", v)
 	}
 	return s
 }
 
 // Bool is the attribute as a truth value.
 func (o Object) Bool(name string) bool {
-	switch v := o.values[name].(type) {
+	v := o.value(name)
+	switch v := v.(type) {
 	case nil:
 		return false
 	case bool:
@@ -120,14 +126,15 @@ func (o Object) Bool(name string) bool {
 			return f != 0
 		}
 	}
-	o.fail(name, "a bool", o.values[name])
+	o.fail(name, "a bool", v)
 	return false
 }
 
 // Int64 is the attribute as a number, its fraction cut off.
 func (o Object) Int64(name string) int64 {
 	var literal string
-	switch v := o.values[name].(type) {
+	v := o.value(name)
+	switch v := v.(type) {
 	case nil:
 		return 0
 	case json.Number:
@@ -142,7 +149,7 @@ func (o Object) Int64(name string) int64 {
 	}
 	n, ok := integer(literal)
 	if !ok {
-		o.fail(name, "a number", o.values[name])
+		o.fail(name, "a number", v)
 	}
 	return n
 }
@@ -159,20 +166,21 @@ func Cap(n int64) int32 {
 
 // Blocks are the blocks, or objects of a list, of that name. A null among them counts as an empty block.
 func (o Object) Blocks(name string) []Object {
-	switch v := o.values[name].(type) {
+	switch v := o.value(name).(type) {
 	case nil:
 		return nil
-	case map[string]any:
-		return []Object{{values: v, path: o.path + name + ".", state: o.state}}
-	case []any:
+	case []attribute:
+		return []Object{{attributes: v, path: o.path + name + ".", state: o.state}}
+	case []json.RawMessage:
 		blocks := make([]Object, len(v))
-		for i, element := range v {
+		for i, raw := range v {
 			path := fmt.Sprintf("%s%s[%d]", o.path, name, i)
-			values, ok := element.(map[string]any)
+			element := decode(jsonread.New(raw))
+			attributes, ok := element.([]attribute)
 			if !ok && element != nil {
 				o.failAt(path, "an object", element)
 			}
-			blocks[i] = Object{values: values, path: path + ".", state: o.state}
+			blocks[i] = Object{attributes: attributes, path: path + ".", state: o.state}
 		}
 		return blocks
 	default:
@@ -192,23 +200,45 @@ func (o Object) Block(name string) (Object, bool) {
 
 // StringMap is the attribute as a map of texts; nil if it is empty.
 func (o Object) StringMap(name string) map[string]string {
-	if o.values[name] == nil {
+	v := o.value(name)
+	object, ok := v.([]attribute)
+	if !ok && v != nil {
+		o.fail(name, "a map", v)
+	}
+	if len(object) == 0 {
 		return nil
 	}
-	v, ok := o.values[name].(map[string]any)
-	if !ok {
-		o.fail(name, "a map", o.values[name])
-	}
-	if len(v) == 0 {
-		return nil
-	}
-	m := make(map[string]string, len(v))
-	for _, key := range slices.Sorted(maps.Keys(v)) { // sorted: which error is the first must not depend on chance
-		if m[key], ok = text(v[key]); !ok {
-			o.failAt(o.path+name+"."+key, "a string", v[key])
+	// By name: which error is the first must not depend on chance. Of several with one name the last one counts.
+	slices.SortStableFunc(object, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
+	m := make(map[string]string, len(object))
+	for i, a := range object {
+		if i+1 < len(object) && object[i+1].name == a.name {
+			continue
+		}
+		v := decode(jsonread.New(a.value))
+		if m[a.name], ok = text(v); !ok {
+			o.failAt(o.path+name+"."+a.name, "a string", v)
 		}
 	}
 	return m
+}
+
+// value is the attribute, decoded; nil if there is none.
+func (o Object) value(name string) any {
+	if raw := o.find(name); raw != nil {
+		return decode(jsonread.New(raw))
+	}
+	return nil
+}
+
+// find is the attribute as it is written, or nil. Of several with that name the last one counts.
+func (o Object) find(name string) json.RawMessage {
+	for i := len(o.attributes) - 1; i >= 0; i-- {
+		if o.attributes[i].name == name {
+			return o.attributes[i].value
+		}
+	}
+	return nil
 }
 
 func (o Object) fail(name, want string, got any) { o.failAt(o.path+name, want, got) }
@@ -262,7 +292,7 @@ func kind(v any) string {
 		return "a bool"
 	case json.Number:
 		return "a number"
-	case []any:
+	case []json.RawMessage:
 		return "a list"
 	default:
 		return "an object"
