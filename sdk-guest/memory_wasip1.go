@@ -4,18 +4,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
-
-	"google.golang.org/protobuf/proto"
-
-	"github.com/provisor/provisor/proto/guestpb"
-	"github.com/provisor/provisor/sdk-guest/internal/hostcall"
 )
 
 // memoryLimit is how much linear memory the host lets this instance have, in bytes; 0 = unknown.
 var memoryLimit = sync.OnceValue(func() uint64 {
-	b, err := hostcall.Current().SessionInfo()
-	info := new(guestpb.SessionInfo)
-	if err != nil || proto.Unmarshal(b, info) != nil {
+	info, err := sessionInfo()
+	if err != nil {
 		return 0
 	}
 	return info.GetLimits().GetMemoryBytes()

@@ -1,8 +1,10 @@
 package guest
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,18 +13,39 @@ import (
 )
 
 // SessionInfo is what the plugin may know of the session it works in: the client's Config, the engines, the limits, what the operator has set. It is
-// never nil; what the host could not tell is empty.
+// never nil; what the host could not tell is empty. It must not be changed.
 func SessionInfo() *guestpb.SessionInfo {
-	info := new(guestpb.SessionInfo)
-	b, err := hostcall.Current().SessionInfo()
-	if err == nil {
-		err = proto.Unmarshal(b, info)
-	}
+	info, err := sessionInfo()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "read session info: %v\n", noticed(err))
 		return new(guestpb.SessionInfo)
 	}
 	return info
+}
+
+// decoded is a SessionInfo and what it was decoded from.
+type decoded struct {
+	from []byte
+	info *guestpb.SessionInfo
+}
+
+// lastInfo is the last one: within a session the host says the same each time.
+var lastInfo atomic.Pointer[decoded]
+
+func sessionInfo() (*guestpb.SessionInfo, error) {
+	b, err := hostcall.Current().SessionInfo()
+	if err != nil {
+		return nil, err
+	}
+	if last := lastInfo.Load(); last != nil && bytes.Equal(last.from, b) {
+		return last.info, nil
+	}
+	info := new(guestpb.SessionInfo)
+	if err := proto.Unmarshal(b, info); err != nil {
+		return nil, err
+	}
+	lastInfo.Store(&decoded{b, info})
+	return info, nil
 }
 
 // CacheRestore brings back below WorkDir what CacheSave kept under that key in an earlier session, and reports whether

@@ -63,7 +63,7 @@ func (wasmHost) WorkDir() string { return abi.WorkDir }
 func (wasmHost) TmpDir() string  { return abi.TmpDir }
 
 func (wasmHost) SessionInfo() ([]byte, error) {
-	return grow(256, sessionInfo)
+	return grow(1024, sessionInfo)
 }
 
 func (wasmHost) Log(level int32, text string) error {
