@@ -95,7 +95,7 @@ func TestGraphFromWhatPlanHasRead(t *testing.T) {
 		t.Fatal("what was read of the plan is not kept")
 	}
 	first, again := ask(), ask()
-	lastPlan.digest, lastPlan.plan = "", nil
+	lastPlan.stamp, lastPlan.plan = "", nil
 	fromFile := ask()
 	if len(first) != 2 {
 		t.Errorf("resources: %v", first)
@@ -121,7 +121,7 @@ func TestPlanIsShownOnce(t *testing.T) {
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
 	// As an instance that has not planned itself: from the file.
-	lastPlan.digest, lastPlan.plan = "", nil
+	lastPlan.stamp, lastPlan.plan = "", nil
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
 	s.WriteFile(planFile, "another plan")
 	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,14 +12,14 @@ import (
 	guest "github.com/provisor/provisor/sdk-guest"
 )
 
-// The plan as JSON is kept for the session's later requests, with the digest of the plan that it shows: an engine run less.
-func planJSONFile() string   { return filepath.Join(guest.TmpDir(), "plan.json") }
-func planDigestFile() string { return filepath.Join(guest.TmpDir(), "plan.sha256") }
+// The plan as JSON is kept for the session's later requests, with the stamp of the plan that it shows: an engine run less.
+func planJSONFile() string  { return filepath.Join(guest.TmpDir(), "plan.json") }
+func planStampFile() string { return filepath.Join(guest.TmpDir(), "plan.stamp") }
 
 // forgetPlan removes the saved plan and what is kept of it.
 func forgetPlan() error {
-	lastPlan.digest, lastPlan.plan = "", nil
-	for _, name := range []string{planDigestFile(), planJSONFile(), filepath.Join(guest.WorkDir(), planFile)} {
+	lastPlan.stamp, lastPlan.plan = "", nil
+	for _, name := range []string{planStampFile(), planJSONFile(), filepath.Join(guest.WorkDir(), planFile)} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove an earlier plan: %w", err)
 		}
@@ -32,8 +30,8 @@ func forgetPlan() error {
 // lastPlan is the plan that this instance has read last, without its changes: a Graph after a Plan need not read it again. It is no more than
 // a copy of what the session's files have. In an instance that has read none, it is empty.
 var lastPlan struct {
-	digest string
-	plan   *show.Plan
+	stamp string
+	plan  *show.Plan
 }
 
 // maxLastPlan is the most bytes of JSON of a plan that is held in memory from one request to the next.
@@ -41,30 +39,30 @@ const maxLastPlan = 8 << 20
 
 // describedPlan is the saved plan as JSON, and what that says.
 func (e engine) describedPlan(ctx context.Context) ([]byte, *show.Plan, error) {
-	digest, err := planDigest()
+	stamp, err := planStamp()
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := e.showPlan(ctx, digest)
+	text, err := e.showPlan(ctx, stamp)
 	if err != nil {
 		return nil, nil, err
 	}
 	plan, err := show.ReadPlan(text)
 	if err == nil && len(text) <= maxLastPlan {
-		lastPlan.digest, lastPlan.plan = digest, &show.Plan{Prior: plan.Prior, Planned: plan.Planned}
+		lastPlan.stamp, lastPlan.plan = stamp, &show.Plan{Prior: plan.Prior, Planned: plan.Planned}
 	}
 	return text, plan, err
 }
 
 // plannedResources is what the saved plan says but its changes.
 func (e engine) plannedResources(ctx context.Context) (*show.Plan, error) {
-	digest, err := planDigest()
-	if err == nil && lastPlan.plan != nil && lastPlan.digest == digest {
+	stamp, err := planStamp()
+	if err == nil && lastPlan.plan != nil && lastPlan.stamp == stamp {
 		return lastPlan.plan, nil
 	}
 	var text []byte
 	if err == nil {
-		text, err = e.showPlan(ctx, digest)
+		text, err = e.showPlan(ctx, stamp)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", stageGraph, err)
@@ -72,9 +70,9 @@ func (e engine) plannedResources(ctx context.Context) (*show.Plan, error) {
 	return show.ReadPlan(text)
 }
 
-// showPlan is the saved plan, which has that digest, as JSON.
-func (e engine) showPlan(ctx context.Context, digest string) ([]byte, error) {
-	if kept, err := os.ReadFile(planDigestFile()); err == nil && string(kept) == digest {
+// showPlan is the saved plan, which has that stamp, as JSON.
+func (e engine) showPlan(ctx context.Context, stamp string) ([]byte, error) {
+	if kept, err := os.ReadFile(planStampFile()); err == nil && string(kept) == stamp {
 		return os.ReadFile(planJSONFile())
 	}
 	// By way of a file, so that a large plan is in memory just once.
@@ -86,25 +84,20 @@ func (e engine) showPlan(ctx context.Context, digest string) ([]byte, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("show the plan: %w", err)
 	}
-	if err := os.WriteFile(planDigestFile(), []byte(digest), 0o600); err != nil {
+	if err := os.WriteFile(planStampFile(), []byte(stamp), 0o600); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(planJSONFile())
 }
 
-// planDigest is the saved plan's digest, as hex.
-func planDigest() (string, error) {
-	f, err := os.Open(filepath.Join(guest.WorkDir(), planFile))
+// planStamp tells the saved plan from others, by its size and when it was written.
+func planStamp() (string, error) {
+	info, err := os.Stat(filepath.Join(guest.WorkDir(), planFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("there is no plan (%s): a plan must have succeeded in this session", planFile)
 	}
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%x", h.Sum(nil)), nil
+	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano()), nil
 }
