@@ -75,7 +75,7 @@ func workspace(m *pb.Metadata) variables {
 		v["CODER_WORKSPACE_IS_PREBUILD_CLAIM"] = "true"
 	}
 	v.addAgentTokens(m.GetRunningAgentAuthTokens())
-	for platform, script := range scripts() {
+	for platform, script := range scripts {
 		v["CODER_AGENT_SCRIPT_"+platform] = script
 	}
 	return v

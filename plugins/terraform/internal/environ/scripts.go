@@ -15,7 +15,9 @@ var (
 )
 
 // scripts are the bootstrap scripts by "os_arch".
-func scripts() map[string]string {
+var scripts = makeScripts()
+
+func makeScripts() map[string]string {
 	out := make(map[string]string)
 	for _, p := range []struct{ os, arch, script string }{
 		{"linux", "amd64", posixScript},

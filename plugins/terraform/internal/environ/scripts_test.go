@@ -19,7 +19,7 @@ func TestScripts(t *testing.T) {
 		"darwin_amd64": "darwin-amd64", "darwin_arm64": "darwin-arm64",
 		"windows_amd64": "windows-amd64.exe", "windows_arm64": "windows-arm64.exe",
 	}
-	got := scripts()
+	got := scripts
 	if len(got) != len(platforms) {
 		t.Errorf("%d scripts, want %d", len(got), len(platforms))
 	}
@@ -94,7 +94,7 @@ func (w *world) log() string {
 }
 
 func (w *world) command() *exec.Cmd {
-	script := scripts()["linux_amd64"]
+	script := scripts["linux_amd64"]
 	script = strings.ReplaceAll(script, "${ACCESS_URL}", "https://c.example/")
 	script = strings.ReplaceAll(script, "${AUTH_TYPE}", "token")
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
