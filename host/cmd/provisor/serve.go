@@ -49,7 +49,10 @@ func serveCommand(signals *signals) *cli.Command {
 			&cli.StringFlag{Name: "log-format", Category: categoryOutput, Value: "text", Usage: "write the daemon's log in `FORMAT`, text or json"},
 			&cli.StringFlag{Name: "log-level", Category: categoryOutput, Value: "info", Usage: "write the daemon's log from `LEVEL` on: debug, info, warn, error"},
 		),
-		Action: func(c *cli.Context) error { return serve(c, signals) },
+		Action: func(c *cli.Context) error {
+			defer collectSeldom()()
+			return serve(c, signals)
+		},
 	}
 }
 
