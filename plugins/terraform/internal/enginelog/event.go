@@ -3,7 +3,6 @@
 package enginelog
 
 import (
-	"bytes"
 	"strconv"
 
 	"github.com/provisor/provisor/plugins/terraform/internal/jsonread"
@@ -62,18 +61,21 @@ func (e *Event) HideSource(filename string) {
 
 // decoder reads lines of JSON. It does without encoding/json, whose reflection costs five times as much in WebAssembly:
 // an engine can write tens of thousands of lines, and its output waits for whoever reads it.
-type decoder struct{ reader jsonread.Reader }
+type decoder struct {
+	reader jsonread.Reader
+	event  Event
+}
 
 // decode reads one line without its end. It is false for what is no JSON object. A member of another type than it should
-// have is as good as none.
+// have is as good as none. The event is the decoder's, and its texts are where the line is.
 func (d *decoder) decode(line []byte) (*Event, bool) {
 	r := &d.reader
 	defer r.Reset(nil)
 	if r.Reset(line); r.Kind() != jsonread.Object {
 		return nil, false
 	}
-	r.Reset(bytes.Clone(line)) // the event shares its memory
-	e := new(Event)
+	e := &d.event
+	*e = Event{}
 	var state []byte
 	members(r, func(name string) {
 		switch name {

@@ -13,7 +13,7 @@ type Sink func(level pb.LogLevel, text string)
 
 // Stdout is a writer for an engine's standard output: JSON lines go out at their own level, with the whole of their
 // diagnostics, any other line as it stands at INFO. Each line that is not empty is shown to observe first, which may
-// change it; observe may be nil.
+// change it, but not keep it; observe may be nil.
 func Stdout(sink Sink, observe func(e *Event, arrived time.Time)) *Writer {
 	log, json := logger{sink: sink}, new(decoder)
 	return &Writer{

@@ -12,14 +12,12 @@ const (
 	maxLine = 16 << 20
 	// MaxText is the most bytes of text in one Log; a longer text becomes several.
 	MaxText = 64 << 10
-	// keepBuffer is the capacity that a writer keeps from one line to the next.
-	keepBuffer = 1 << 20
 )
 
 // Writer takes an engine's output as it comes and hands each line on as soon as it is whole. Close hands on a last line
 // that has no end.
 type Writer struct {
-	line func(text []byte, arrived time.Time)
+	line func(text []byte, arrived time.Time) // which may keep the text
 	raw  func(piece []byte)
 	now  func() time.Time
 
@@ -30,6 +28,7 @@ type Writer struct {
 // Write never fails and takes everything.
 func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
+	p = bytes.Clone(p) // one copy for all lines in it
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
 		if end < 0 {
@@ -84,10 +83,7 @@ func (w *Writer) finish(end []byte) {
 		w.line(bytes.TrimSuffix(w.partial, []byte("\r")), w.now())
 	}
 	w.overlong = false
-	w.partial = w.partial[:0]
-	if cap(w.partial) > keepBuffer {
-		w.partial = nil
-	}
+	w.partial = nil
 }
 
 // cut is the length of the first piece of a long text: at most MaxText, and not within a character.
