@@ -48,6 +48,10 @@ type Client struct {
 	token string
 }
 
+// window is how many bytes a daemon may send before they are read. Left to itself, gRPC measures what suits a connection, by a ping for each
+// burst of logs.
+const window = 4 << 20
+
 // Dial returns a client of the server at the address: unix:PATH or HOST:PORT; empty = the default socket of this user's daemon. It
 // connects when the first session is opened.
 func Dial(address string, o Options) (*Client, error) {
@@ -79,6 +83,7 @@ func Dial(address string, o Options) (*Client, error) {
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw.Codec()), grpc.MaxCallRecvMsgSize(o.MaxMessage)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: o.Keepalive / 2, Timeout: o.Keepalive / 2}),
+		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", e, err)
