@@ -73,7 +73,7 @@ func (a *agents) add(agent *pb.Agent, keyless, holder string) {
 }
 
 // checkAgentNames checks the names of all agents, also of those that hang on nothing.
-func checkAgentNames(resources []managed) error {
+func checkAgentNames(resources []*managed) error {
 	seen := make(map[string]bool)
 	for _, r := range resources {
 		switch {

@@ -15,32 +15,42 @@ import (
 var appSlug = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
 
 func (x *extraction) attachApps(to *agents) error {
-	if err := x.checkSlugs(); err != nil {
+	parsed, err := x.parseApps()
+	if err != nil {
 		return err
 	}
-	return x.attach("coder_app", to, func(r *show.Resource, v values.Object, agent *pb.Agent) {
-		agent.Apps = append(agent.Apps, x.newApp(r, v))
-	})
+	for i, r := range x.byType["coder_app"] {
+		if err := x.attachOne(r, parsed[i], to, x.addApp); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// checkSlugs checks the slugs of all apps, also of those that belong to no agent.
-func (x *extraction) checkSlugs() error {
+// parseApps has the values of all apps, and checks their slugs, also of those that belong to no agent.
+func (x *extraction) parseApps() ([]values.Object, error) {
+	var parsed []values.Object
 	seen := make(map[string]string)
 	for _, r := range x.byType["coder_app"] {
 		v := values.Parse(r.Address, r.Values)
 		slug := slugOf(r.Resource, v)
 		if err := v.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		if !appSlug.MatchString(slug) {
-			return fmt.Errorf("the app slug %q (%s) does not match %q", slug, r.Address, appSlug)
+			return nil, fmt.Errorf("the app slug %q (%s) does not match %q", slug, r.Address, appSlug)
 		}
 		if other, ok := seen[slug]; ok {
-			return fmt.Errorf("duplicate app slug %q: %s and %s have the same, it must be unique in the template", slug, other, r.Address)
+			return nil, fmt.Errorf("duplicate app slug %q: %s and %s have the same, it must be unique in the template", slug, other, r.Address)
 		}
 		seen[slug] = r.Address
+		parsed = append(parsed, v)
 	}
-	return nil
+	return parsed, nil
+}
+
+func (x *extraction) addApp(r *show.Resource, v values.Object, agent *pb.Agent) {
+	agent.Apps = append(agent.Apps, x.newApp(r, v))
 }
 
 func (x *extraction) newApp(r *show.Resource, v values.Object) *pb.App {

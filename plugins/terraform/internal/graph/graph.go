@@ -52,9 +52,9 @@ func FromState(state *show.State, dependencies *dot.Graph, o Options) (*pb.Graph
 // extraction is one run: what the engine said, sorted by what it is.
 type extraction struct {
 	Options
-	managed []managed            // all, by address
-	byType  map[string][]managed // the same by type
-	data    []*show.Resource     // every data source, in the order found
+	managed []*managed            // all, by address
+	byType  map[string][]*managed // the same by type
+	data    []*show.Resource      // every data source, in the order found
 	graph   *dependencies
 	holders []string // what agents and metadata may hang on: addresses without keys, sorted, each one once
 }
@@ -66,11 +66,11 @@ type managed struct {
 	modulePath string
 }
 
-func newManaged(r *show.Resource) managed {
+func newManaged(r *show.Resource) *managed {
 	if a, ok := parseAddress(r.Address); ok {
-		return managed{r, a.Keyless, a.ModulePath}
+		return &managed{r, a.Keyless, a.ModulePath}
 	}
-	return managed{r, r.Address, invalidAddress}
+	return &managed{r, r.Address, invalidAddress}
 }
 
 func extract(found []*show.Resource, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
@@ -93,7 +93,7 @@ func (x *extraction) sort(found []*show.Resource) {
 	for i, r := range found {
 		last[r.Address] = i
 	}
-	x.byType = make(map[string][]managed)
+	x.byType = make(map[string][]*managed)
 	for i, r := range found {
 		switch {
 		case last[r.Address] != i:
@@ -103,7 +103,7 @@ func (x *extraction) sort(found []*show.Resource) {
 			x.managed = append(x.managed, newManaged(r))
 		}
 	}
-	slices.SortFunc(x.managed, func(a, b managed) int { return cmp.Compare(a.Address, b.Address) })
+	slices.SortFunc(x.managed, func(a, b *managed) int { return cmp.Compare(a.Address, b.Address) })
 	for _, r := range x.managed {
 		x.byType[r.Type] = append(x.byType[r.Type], r)
 		if isHolder(r.Type) {

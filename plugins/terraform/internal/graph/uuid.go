@@ -2,7 +2,7 @@ package graph
 
 import (
 	"crypto/rand"
-	"fmt"
+	"encoding/hex"
 )
 
 // newUUID is a random UUID, version 4 of RFC 9562. The usual library would do as well, but it takes the package net along,
@@ -12,5 +12,6 @@ func newUUID() string {
 	rand.Read(b[:]) // never fails: it ends the program instead
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	s := hex.EncodeToString(b[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
