@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -174,4 +175,9 @@ func wrapGraph(c *pb.GraphComplete) *pb.Response {
 	return &pb.Response{Type: &pb.Response_Graph{Graph: c}}
 }
 
-func validUTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+func validUTF8(s string) string {
+	if utf8.ValidString(s) { // which is quick to see
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -110,7 +111,9 @@ func (l logger) level(name string) pb.LogLevel {
 
 // text sends one text as a Log, or as several where it is too long for one.
 func (l logger) text(level pb.LogLevel, text string) {
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	if !utf8.ValidString(text) { // which is quick to see
+		text = strings.ToValidUTF8(text, "\uFFFD")
+	}
 	for {
 		n := cut(text)
 		l.sink(level, text[:n])

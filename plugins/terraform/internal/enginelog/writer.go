@@ -28,14 +28,14 @@ type Writer struct {
 // Write never fails and takes everything.
 func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
-	p = bytes.Clone(p) // one copy for all lines in it
+	p, now := bytes.Clone(p), w.now() // one copy for all lines in it, and one look at the clock
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
 		if end < 0 {
 			w.hold(p)
 			break
 		}
-		w.finish(p[:end])
+		w.finish(p[:end], now)
 		p = p[end+1:]
 	}
 	return n, nil
@@ -44,7 +44,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Close ends the last line.
 func (w *Writer) Close() error {
 	if len(w.partial) > 0 || w.overlong {
-		w.finish(nil)
+		w.finish(nil, w.now())
 	}
 	return nil
 }
@@ -71,16 +71,16 @@ func (w *Writer) spill(all bool) {
 	w.partial = append(w.partial[:0], rest...)
 }
 
-func (w *Writer) finish(end []byte) {
+func (w *Writer) finish(end []byte, now time.Time) {
 	switch {
 	case w.overlong:
 		w.partial = append(w.partial, end...)
 		w.spill(true)
 	case len(w.partial) == 0:
-		w.line(bytes.TrimSuffix(end, []byte("\r")), w.now())
+		w.line(bytes.TrimSuffix(end, []byte("\r")), now)
 	default:
 		w.partial = append(w.partial, end...)
-		w.line(bytes.TrimSuffix(w.partial, []byte("\r")), w.now())
+		w.line(bytes.TrimSuffix(w.partial, []byte("\r")), now)
 	}
 	w.overlong = false
 	w.partial = nil

@@ -47,9 +47,9 @@ func (r *Recorder) Observe(e *enginelog.Event, arrived time.Time) {
 		}
 		return
 	}
-	category, edge, ok := strings.Cut(e.Type, "_")
-	action, known := actions[category]
-	if !ok || !known {
+	category, edge, _ := strings.Cut(e.Type, "_")
+	action := actionOf(category)
+	if action == "" {
 		return
 	}
 	if e.Hook.Action != "" {
@@ -65,17 +65,23 @@ func (r *Recorder) Observe(e *enginelog.Event, arrived time.Time) {
 	}
 }
 
-// actions has the categories of events that are measured, each with its action where the hook names none.
-var actions = map[string]string{
-	"apply":     "apply",
-	"provision": "provision",
-	"refresh":   "state refresh",
+// actionOf is the action of events of a category where the hook names none, or empty if they are not measured.
+func actionOf(category string) string {
+	switch category {
+	case "apply", "provision":
+		return category
+	case "refresh":
+		return "state refresh"
+	}
+	return ""
 }
 
 func (r *Recorder) span(k key) *span {
 	s := r.spans[k]
 	if s == nil {
 		s = new(span)
+		// Of its own: an event's texts share the memory of all that the engine said along with it.
+		k = key{strings.Clone(k.category), strings.Clone(k.action), strings.Clone(k.resource), strings.Clone(k.source)}
 		r.spans[k] = s
 		r.order = append(r.order, k)
 	}
