@@ -1,6 +1,7 @@
 package configgraph
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -28,28 +29,28 @@ type vertex struct {
 // builder makes the graph as engines do: the vertices, what connects them by their place in the tree of modules, and by reference; then
 // each edge goes that a longer way makes superfluous.
 type builder struct {
-	engine     string
-	tree       []*node // callers before what they call
-	vertices   []vertex
-	edges      int
-	ofResource map[resourceIn]int32
-}
-
-type resourceIn struct {
-	node *node
-	name string
+	engine   string
+	tree     []*node // callers before what they call
+	vertices []vertex
+	edges    int
 }
 
 func build(tree []*node, engine string) (*dot.Graph, error) {
-	b := &builder{engine: engine, tree: tree, ofResource: make(map[resourceIn]int32)}
+	b := &builder{engine: engine, tree: tree}
 	for _, n := range tree {
-		n.names = make(map[string][]int32)
+		n.names = make(map[string][]int32, len(n.resources)+len(n.variables)+len(n.locals))
 	}
 	for _, n := range tree {
 		if len(n.resources)+len(n.variables)+len(n.locals)+len(n.outputs)+len(n.checks)+len(n.providers) > maxVertices {
 			return nil, errTooBig
 		}
-		b.addResources(n)
+		b.vertices = slices.Grow(b.vertices, len(n.resources))
+		if err := b.configureProviders(n); err != nil {
+			return nil, err
+		}
+		if err := b.addResources(n); err != nil {
+			return nil, err
+		}
 		b.addVariables(n)
 		for _, name := range slices.Sorted(maps.Keys(n.locals)) {
 			n.refer("local."+name, b.add(n, vertex{references: n.locals[name].distinct()}))
@@ -65,9 +66,7 @@ func build(tree []*node, engine string) (*dot.Graph, error) {
 			return nil, errTooBig
 		}
 	}
-	if err := b.addProviders(); err != nil {
-		return nil, err
-	}
+	b.pruneProviders()
 	b.addModules()
 	if len(b.vertices) > maxVertices {
 		return nil, errTooBig
@@ -99,7 +98,9 @@ func (b *builder) connect(from, to int32) {
 // refer makes a vertex one of those that a name stands for in the module.
 func (n *node) refer(name string, v int32) { n.names[name] = append(n.names[name], v) }
 
-func (b *builder) addResources(n *node) {
+// addResources makes the vertices of resources, and connects them with the configurations of their providers.
+func (b *builder) addResources(n *node) error {
+	providers := make(map[string]int32) // by their names here, or -1
 	for _, name := range slices.Sorted(maps.Keys(n.resources)) {
 		r := n.resources[name]
 		v := vertex{label: n.within(name), references: r.arguments.all()}
@@ -108,8 +109,21 @@ func (b *builder) addResources(n *node) {
 		}
 		i := b.add(n, v)
 		n.refer(name, i)
-		b.ofResource[resourceIn{n, name}] = i
+		local := cmp.Or(r.provider, impliedProvider(r.kind))
+		provider, known := providers[local]
+		if !known {
+			address, err := n.provider(local, b.engine)
+			if err != nil {
+				return err
+			}
+			provider = resolve(n, address)
+			providers[local] = provider
+		}
+		if provider >= 0 {
+			b.connect(i, provider)
+		}
 	}
+	return nil
 }
 
 // addVariables: a variable's value comes from the caller's scope, and its rules are looked at in its own. Terraform has a vertex for the
@@ -140,7 +154,7 @@ func (b *builder) addChecks(n *node) {
 	}
 	for name, r := range n.resources {
 		if r.check != "" {
-			b.connect(b.ofResource[resourceIn{n, name}], reports[r.check])
+			b.connect(n.names[name][0], reports[r.check]) // resources come first
 		}
 	}
 }

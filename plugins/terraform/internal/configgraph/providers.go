@@ -63,34 +63,6 @@ func impliedProvider(kind string) string {
 	return name
 }
 
-// addProviders makes vertices of the configurations that something uses, and connects what uses them. Those of nothing but the root's, which
-// refer to nothing, are left out where no block stands for them: no way leads through them.
-func (b *builder) addProviders() error {
-	for _, n := range b.tree {
-		if err := b.configureProviders(n); err != nil {
-			return err
-		}
-	}
-	for _, n := range b.tree {
-		for _, name := range slices.Sorted(maps.Keys(n.resources)) {
-			r := n.resources[name]
-			local := r.provider
-			if local == "" {
-				local = impliedProvider(r.kind)
-			}
-			address, err := n.provider(local, b.engine)
-			if err != nil {
-				return err
-			}
-			if vertex, ok := resolve(n, address); ok {
-				b.connect(b.ofResource[resourceIn{n, name}], vertex)
-			}
-		}
-	}
-	b.pruneProviders()
-	return nil
-}
-
 // configureProviders makes the vertices of a module's own configurations, and notes what its caller passes to it. A configuration
 // without content makes way for one that is passed.
 func (b *builder) configureProviders(n *node) error {
@@ -167,18 +139,18 @@ func source(address string) string {
 }
 
 // resolve finds the configuration that an address stands for in a module: its own, one that is passed, or that of the modules above, which can
-// only be one without an alias.
-func resolve(n *node, address string) (vertex int32, ok bool) {
+// only be one without an alias. Where no block stands for it, there is no vertex, and this is -1.
+func resolve(n *node, address string) int32 {
 	for n != nil {
 		if v, ok := n.configured[address]; ok {
-			return v, true
+			return v
 		}
 		if outside, ok := n.passed[address]; ok {
 			address = outside
 		}
 		n = n.parent
 	}
-	return 0, false
+	return -1
 }
 
 // pruneProviders has modules not wait for the configurations that no resource uses. Then nothing leads to them.

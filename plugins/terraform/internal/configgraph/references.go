@@ -54,7 +54,8 @@ func variables(e hcl.Expression, use func(hcl.Traversal)) {
 			variables(item.ValueExpr, use)
 		}
 	case *hclsyntax.ObjectConsKeyExpr:
-		if e.ForceNonLiteral || hcl.ExprAsKeyword(e.Wrapped) == "" {
+		// A word alone is a name.
+		if word, ok := e.Wrapped.(*hclsyntax.ScopeTraversalExpr); !ok || len(word.Traversal) > 1 || e.ForceNonLiteral {
 			variables(e.Wrapped, use)
 		}
 	case *hclsyntax.FunctionCallExpr:
