@@ -51,8 +51,7 @@ func sessions(ctx context.Context, b *bench) (_ report.Section, err error) {
 			"script is the plain sequence of engine runs that such a session takes where nothing is remembered (10 for a plan and its graph). " +
 			"A later session has the version of a template that another session had before. " +
 			"Graphs are derived from the configuration, unless they are said to be the engine's. " +
-			"CPU is all processor time, also of the supervisors of engines; own is the daemon's, with that of its plugins, which is more where " +
-			"a graph is derived: that stands in for a run of the engine, and has to cost less than that.",
+			"CPU is all processor time, also of the supervisors of engines; own is the daemon's, with that of its plugins.",
 	}
 	for _, templ := range []struct {
 		name, main string
@@ -60,7 +59,7 @@ func sessions(ctx context.Context, b *bench) (_ report.Section, err error) {
 		rounds     int
 	}{
 		{"2 agents, 3 apps, 2 resources", smallTemplate, []sessionKind{parseKind, planKind, applyKind}, b.samples(20, 1)},
-		{"200 resources", largeTemplate(200), []sessionKind{planKind}, b.samples(10, 1)},
+		{"200 resources", largeTemplate(200), []sessionKind{planKind}, b.samples(20, 1)},
 	} {
 		for _, kind := range templ.kinds {
 			b.say("    %s: %s", templ.name, kind.name)
