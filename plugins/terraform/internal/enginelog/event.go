@@ -3,6 +3,7 @@
 package enginelog
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/provisor/provisor/plugins/terraform/internal/jsonread"
@@ -10,6 +11,8 @@ import (
 
 // Event is one line of an engine's machine-readable output: what the logs and the timings need of it. A line that is no
 // JSON object has its text as the Message and no Level.
+//
+// It is there until the next line: who keeps a text of it must clone that. The State may be kept.
 //
 // See https://developer.hashicorp.com/terraform/internals/machine-readable-ui
 type Event struct {
@@ -67,7 +70,7 @@ type decoder struct {
 }
 
 // decode reads one line without its end. It is false for what is no JSON object. A member of another type than it should
-// have is as good as none. The event is the decoder's, and its texts are where the line is.
+// have is as good as none. The event is the decoder's, and its texts are in the line.
 func (d *decoder) decode(line []byte) (*Event, bool) {
 	r := &d.reader
 	defer r.Reset(nil)
@@ -107,7 +110,7 @@ func (d *decoder) decode(line []byte) (*Event, bool) {
 		return nil, false
 	}
 	if e.Message == stateDump {
-		e.State = state
+		e.State = bytes.Clone(state)
 	}
 	return e, true
 }

@@ -14,7 +14,7 @@ type Sink func(level pb.LogLevel, text string)
 
 // Stdout is a writer for an engine's standard output: JSON lines go out at their own level, with the whole of their
 // diagnostics, any other line as it stands at INFO. Each line that is not empty is shown to observe first, which may
-// change it, but not keep it; observe may be nil.
+// change it; observe may be nil.
 func Stdout(sink Sink, observe func(e *Event, arrived time.Time)) *Writer {
 	log, json := logger{sink: sink}, new(decoder)
 	return &Writer{
@@ -116,7 +116,7 @@ func (l logger) text(level pb.LogLevel, text string) {
 	}
 	for {
 		n := cut(text)
-		l.sink(level, text[:n])
+		l.sink(level, strings.Clone(text[:n])) // the next line comes to be where this one is
 		if text = text[n:]; text == "" {
 			return
 		}

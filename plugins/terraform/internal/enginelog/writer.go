@@ -12,12 +12,14 @@ const (
 	maxLine = 16 << 20
 	// MaxText is the most bytes of text in one Log; a longer text becomes several.
 	MaxText = 64 << 10
+	// keepBuffer is the capacity that a writer keeps from one line to the next.
+	keepBuffer = 1 << 20
 )
 
 // Writer takes an engine's output as it comes and hands each line on as soon as it is whole. Close hands on a last line
 // that has no end.
 type Writer struct {
-	line func(text []byte, arrived time.Time) // which may keep the text
+	line func(text []byte, arrived time.Time) // which must not keep the text
 	raw  func(piece []byte)
 	now  func() time.Time
 
@@ -27,8 +29,7 @@ type Writer struct {
 
 // Write never fails and takes everything.
 func (w *Writer) Write(p []byte) (int, error) {
-	n := len(p)
-	p, now := bytes.Clone(p), w.now() // one copy for all lines in it, and one look at the clock
+	n, now := len(p), w.now()
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
 		if end < 0 {
@@ -83,7 +84,10 @@ func (w *Writer) finish(end []byte, now time.Time) {
 		w.line(bytes.TrimSuffix(w.partial, []byte("\r")), now)
 	}
 	w.overlong = false
-	w.partial = nil
+	w.partial = w.partial[:0]
+	if cap(w.partial) > keepBuffer {
+		w.partial = nil
+	}
 }
 
 // cut is the length of the first piece of a long text: at most MaxText, and not within a character.

@@ -80,7 +80,6 @@ func (r *Recorder) span(k key) *span {
 	s := r.spans[k]
 	if s == nil {
 		s = new(span)
-		// Of its own: an event's texts share the memory of all that the engine said along with it.
 		k = key{strings.Clone(k.category), strings.Clone(k.action), strings.Clone(k.resource), strings.Clone(k.source)}
 		r.spans[k] = s
 		r.order = append(r.order, k)
