@@ -181,9 +181,7 @@ func (g *Group) Hits() Hits {
 	for _, d := range g.directories {
 		if d.has(memory) {
 			if d.version == 1 {
-				// There is no count of failures that all kernels keep. Near the limit it was that limit, and not the machine's.
-				most, limit := max(d.count("memory.max_usage_in_bytes", ""), d.count("memory.memsw.max_usage_in_bytes", "")), d.count("memory.limit_in_bytes", "")
-				hits.Memory = d.count("memory.oom_control", "oom_kill ") > 0 && most >= limit-limit/8
+				hits.Memory = d.count("memory.oom_control", "oom_kill ") > 0 && d.nearLimit()
 			} else {
 				hits.Memory = d.count("memory.events", "oom_kill ") > 0 && d.count("memory.events", "oom ") > 0
 			}
@@ -193,6 +191,13 @@ func (g *Group) Hits() Hits {
 		}
 	}
 	return hits
+}
+
+// nearLimit says, in version 1, that the most memory there ever was is near the limit: what was killed was killed for that, and not because the
+// machine had none. There is no count of failures that all kernels keep.
+func (d *directory) nearLimit() bool {
+	most, limit := max(d.count("memory.max_usage_in_bytes", ""), d.count("memory.memsw.max_usage_in_bytes", "")), d.count("memory.limit_in_bytes", "")
+	return most >= limit-limit/8
 }
 
 // count reads a number from a file of the group, 0 where there is none.
