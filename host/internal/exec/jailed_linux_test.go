@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
@@ -91,6 +93,29 @@ func (s sign) gone(t *testing.T, within time.Duration) {
 	if _, err := io.Copy(io.Discard, s.file); err != nil {
 		t.Error("a process is left:", err)
 	}
+}
+
+// Waiting for output takes no thread, and can be ended: os/exec makes files block that it passes on, and the supervisor gets these.
+func TestJailLeavesOutputNonBlocking(t *testing.T) {
+	inJails(t, func(t *testing.T, j *jail.Jail) {
+		p := start(t, shell(t, "exec sleep 1000", func(p *Program) { p.Jail = j }))
+		for _, o := range p.outputs {
+			conn, err := o.pipe.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.Control(func(fd uintptr) {
+				if flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+					t.Errorf("stream %v has the flags %#x, %v", o.stream, flags, err)
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := p.Kill(""); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A process that leaves its group, its session and its parent dies with the program all the same.

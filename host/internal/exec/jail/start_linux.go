@@ -100,7 +100,7 @@ func (j *Jail) start(spec *supervisor.Spec, c *Command) (_ *Process, err error) 
 		return nil, errors.Join(fmt.Errorf("jail: start the supervisor: %w", err), control.Close())
 	}
 	child.Close()
-	if err := p.begin(spec); err != nil {
+	if err := p.begin(spec, c.Drains); err != nil {
 		_ = p.Finish() // the supervisor ends with an error
 		return nil, err
 	}
@@ -148,8 +148,25 @@ func socketpair() (control, child *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "control"), child, nil
 }
 
+// unblock undoes what os/exec does to files that it passes on: each read that waits would take a thread, and keep Go's monitor awake.
+func unblock(files []*os.File) error {
+	for _, f := range files {
+		conn, err := f.SyscallConn()
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(conn.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), true) }), err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // begin tells the supervisor what to run and waits until it does.
-func (p *Process) begin(spec *supervisor.Spec) error {
+func (p *Process) begin(spec *supervisor.Spec, drains []*os.File) error {
+	if err := unblock(drains); err != nil {
+		return fmt.Errorf("jail: read the program's output: %w", err)
+	}
 	if err := supervisor.WriteSpec(p.control, spec); err != nil && !errors.Is(err, unix.EPIPE) {
 		return fmt.Errorf("jail: tell the supervisor what to run: %w", err)
 	}
@@ -238,11 +255,15 @@ func (p *Process) Hits() cgroup.Hits { return p.hits }
 
 // awaitGone waits for the supervisor's end, which is that of all that was below it.
 func (p *Process) awaitGone(timeout time.Duration) bool {
+	deadline := time.Now().Add(timeout)
+	// Its end of the socket is closed shortly before. Waiting for that takes no thread.
+	_ = p.control.SetReadDeadline(deadline)
+	for p.events.Decode(new(supervisor.Event)) == nil {
+	}
 	if p.pidfd < 0 {
 		return true // an old kernel; waiting for the process takes as long as it takes
 	}
 	defer unix.Close(p.pidfd)
-	deadline := time.Now().Add(timeout)
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, int(max(0, time.Until(deadline)).Milliseconds()))
 		if err != unix.EINTR {
