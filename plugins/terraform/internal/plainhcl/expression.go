@@ -211,9 +211,12 @@ func (p *parser) named(name string) hclsyntax.Expression {
 	case "null":
 		return &hclsyntax.LiteralValueExpr{Val: cty.NullVal(cty.DynamicPseudoType)}
 	}
-	steps := make(hcl.Traversal, 1, 3) // most have that many
-	steps[0] = hcl.TraverseRoot{Name: name}
-	return &hclsyntax.ScopeTraversalExpr{Traversal: steps}
+	n := &struct { // in one piece of memory, with room for as many steps as most have
+		reference hclsyntax.ScopeTraversalExpr
+		steps     [3]hcl.Traverser
+	}{steps: [3]hcl.Traverser{hcl.TraverseRoot{Name: name}}}
+	n.reference.Traversal = n.steps[:1]
+	return &n.reference
 }
 
 // call reads the arguments of a function.

@@ -215,7 +215,7 @@ func (p *parser) attribute(name string, body *hclsyntax.Body) {
 func (p *parser) block(kind string) *hclsyntax.Block {
 	depth := p.depth
 	p.deeper()
-	b := &hclsyntax.Block{Type: kind}
+	b := &hclsyntax.Block{Type: kind, Labels: make([]string, 0, 2)} // as many as most have
 	for {
 		switch next := p.skip(); {
 		case next == '"':

@@ -24,6 +24,9 @@ func (t template) tree() hclsyntax.Expression {
 	if len(t) == 1 && t[0].expression != nil {
 		return &hclsyntax.TemplateWrapExpr{Wrapped: t[0].expression}
 	}
+	if len(t) == 0 {
+		return textOnly("") // a heredoc without lines
+	}
 	var parts []hclsyntax.Expression
 	for len(t) > 0 {
 		if t[0].expression != nil {
@@ -38,10 +41,19 @@ func (t template) tree() hclsyntax.Expression {
 		parts = append(parts, &hclsyntax.LiteralValueExpr{Val: cty.StringVal(joined(t[:n]))})
 		t = t[n:]
 	}
-	if parts == nil {
-		parts = []hclsyntax.Expression{&hclsyntax.LiteralValueExpr{Val: cty.StringVal("")}}
-	}
 	return &hclsyntax.TemplateExpr{Parts: parts}
+}
+
+// textOnly is the tree of a text.
+func textOnly(text string) hclsyntax.Expression {
+	n := &struct { // in one piece of memory
+		template hclsyntax.TemplateExpr
+		parts    [1]hclsyntax.Expression
+		literal  hclsyntax.LiteralValueExpr
+	}{literal: hclsyntax.LiteralValueExpr{Val: cty.StringVal(text)}}
+	n.parts[0] = &n.literal
+	n.template.Parts = n.parts[:]
+	return &n.template
 }
 
 func joined(pieces []piece) string {
@@ -59,10 +71,16 @@ func joined(pieces []piece) string {
 func (p *parser) quoted() hclsyntax.Expression {
 	var t template
 	for {
-		if text := p.plain(); text != "" {
+		text := p.plain()
+		c := p.byteAt(0)
+		switch {
+		case c == '"' && t == nil: // as most do
+			p.at++
+			return textOnly(text)
+		case text != "":
 			t = append(t, piece{text: text})
 		}
-		switch c := p.byteAt(0); c {
+		switch c {
 		case '"':
 			p.at++
 			return t.tree()
