@@ -1,6 +1,8 @@
 package plainhcl
 
 import (
+	"unicode/utf8"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -359,7 +361,7 @@ func (p *parser) number() hclsyntax.Expression {
 		}
 	}
 	text := p.text[begin:p.at]
-	if next := p.byteAt(0); beginsName(next) || next == '.' || next >= 0x80 || len(text) > maxLength {
+	if next := p.byteAt(0); beginsName(next) || next == '.' || next >= utf8.RuneSelf || len(text) > maxLength {
 		panic(errNotPlain)
 	}
 	if fraction {

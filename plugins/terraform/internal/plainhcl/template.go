@@ -96,16 +96,18 @@ func (p *parser) quoted() hclsyntax.Expression {
 
 // plain reads what means itself in quotes.
 func (p *parser) plain() string {
-	begin, ascii := p.at, true
-	for p.at < len(p.text) {
-		c := p.text[p.at]
+	rest := p.text[p.at:]
+	end, ascii := 0, true
+	for end < len(rest) {
+		c := rest[end]
 		if c == '"' || c == '\\' || c == '$' || c == '%' || c < ' ' && c != '\t' {
 			break
 		}
 		ascii = ascii && c < utf8.RuneSelf
-		p.at++
+		end++
 	}
-	return p.valid(p.text[begin:p.at], ascii)
+	p.at += end
+	return p.valid(rest[:end], ascii)
 }
 
 // valid refuses text that is no UTF-8.
