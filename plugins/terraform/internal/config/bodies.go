@@ -82,24 +82,19 @@ func (b *Bodies) Each(dir string, use func(Body) error) error {
 const partSize = 2 << 10
 
 // parts parses a file part by part. A part that can be parsed ends outside of all blocks, texts and comments, so what follows it means
-// what it means in the whole file. A part that can't be is parsed again with more of the file. Only an attribute outside of all blocks that
-// is there twice goes unnoticed.
+// what it means in the whole file. Only an attribute outside of all blocks that is there twice goes unnoticed.
 func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
-	at, size := hcl.InitialPos, b.partSize
+	plain := ""
+	if b.plain && !s.json {
+		plain = string(text)
+	}
+	at := hcl.InitialPos
 	for {
-		part := text
-		if !s.json {
-			part = text[:blockEnd(text, size)]
-		}
-		body, err := b.body(part, s, at)
-		if diags := (hcl.Diagnostics)(nil); errors.As(err, &diags) && len(part) < len(text) {
-			size = 2 * len(part)
-			continue
+		body, part, err := b.part(text, plain, s, at)
+		if err == nil {
+			err = use(Body{Override: s.override, JSON: s.json, Text: part, Body: body})
 		}
 		if err != nil {
-			return err
-		}
-		if err := use(Body{Override: s.override, JSON: s.json, Text: part, Body: body}); err != nil {
 			return err
 		}
 		if text = text[len(part):]; len(text) == 0 {
@@ -107,28 +102,37 @@ func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
 		}
 		at.Line += bytes.Count(part, []byte("\n"))
 		at.Byte += len(part)
-		size = b.partSize
+		plain = plain[min(len(part), len(plain)):]
 	}
 }
 
 // ErrNotPlain is that of configuration of which too much is not plain.
 var ErrNotPlain = errors.New("too much of the configuration is not plain")
 
-// body parses a part, by the parser for plain text if that takes it. What can't be parsed is hcl.Diagnostics.
-func (b *Bodies) body(part []byte, s source, at hcl.Pos) (hcl.Body, error) {
-	if b.plain && !s.json {
-		if body := plainhcl.Parse(part); body != nil {
-			return body, nil
+// part parses what the text begins with, by the parser for plain text if that takes it, or else as little as can be parsed by itself. plain is the
+// same text, or empty where that parser is not to be asked. What can't be parsed is hcl.Diagnostics.
+func (b *Bodies) part(text []byte, plain string, s source, at hcl.Pos) (body hcl.Body, part []byte, err error) {
+	if plain != "" {
+		if body, length := plainhcl.Parse(plain, b.partSize); body != nil {
+			return body, text[:length], nil
 		}
 	}
-	if b.slow -= len(part); b.slow < 0 {
-		return nil, ErrNotPlain
+	for size := b.partSize; ; size = 2 * len(part) {
+		part = text
+		if !s.json {
+			part = text[:blockEnd(text, size)]
+		}
+		if b.slow -= len(part); b.slow < 0 {
+			return nil, nil, ErrNotPlain
+		}
+		f, diags := parseBody(part, s, at, b.budget)
+		switch {
+		case !diags.HasErrors():
+			return f.Body, part, nil
+		case len(part) == len(text):
+			return nil, nil, diags
+		}
 	}
-	f, diags := parseBody(part, s, at, b.budget)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return f.Body, nil
 }
 
 // blockEnd is where the first line ends that is nothing but a closing brace and begins behind so many bytes, or else the end of the text.

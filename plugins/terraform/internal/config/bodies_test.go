@@ -60,6 +60,24 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// Lines that are nothing but a brace, within texts and blocks, don't make plain text something that is parsed otherwise.
+func TestPlainParts(t *testing.T) {
+	text := strings.Repeat("a {\n  b = <<E\n"+strings.Repeat("f() {\n}\n", 1000)+"E\n}\n"+"c {\n"+strings.Repeat("d {\n}\n", 1000)+"}\n", 10)
+	var parts []string
+	err := NewBodies(files(map[string]string{"main.tf": text}), "terraform", 0).Each(".", func(b Body) error {
+		parts = append(parts, string(b.Text))
+		return nil
+	})
+	if err != nil || len(parts) < 10 || strings.Join(parts, "") != text {
+		t.Errorf("%d parts, %v", len(parts), err)
+	}
+	text += "a = 1e1\n"
+	err = NewBodies(files(map[string]string{"main.tf": text}), "terraform", 1).Each(".", func(Body) error { return nil })
+	if !errors.Is(err, ErrNotPlain) {
+		t.Errorf("error %v, want %v", err, ErrNotPlain)
+	}
+}
+
 // What the parser takes as a whole says the same in parts.
 func FuzzParts(f *testing.F) {
 	f.Add("a {\n}\nb \"c\" {\n  d = [\n    {\n}\n  ]\n}\n\n# }\ne {\r\n}\r\nf {}")

@@ -13,23 +13,26 @@ import (
 // maxText is how many bytes of text may be parsed. A tree takes up to some hundred times the memory of its text.
 const maxText = 64 << 10
 
-// Parse makes the tree of a file, or of a part of it that ends outside of all blocks, which hclsyntax.ParseConfig makes of it without an error.
-// Only the places are left out: all of them are zero. It is nil if the text is not plain, which does not mean that there is anything wrong with it:
-// letters beyond ASCII outside of texts and comments, directives and marks that trim in templates, numbers with exponents, and some more that is rare.
-func Parse(text []byte) (body *hclsyntax.Body) {
-	if len(text) > maxText {
-		return nil
-	}
+// Parse makes the tree of what a text begins with: of so many bytes, and up to the end of the attribute or block there, or of the text. It is
+// the tree that hclsyntax.ParseConfig makes of so much of the text, without an error; only the places are left out: all of them are zero. length is
+// how many bytes of the text that is.
+//
+// The tree is nil if that is 64 KiB or more, or not plain, which does not mean that there is anything wrong with it: letters beyond ASCII outside of
+// texts and comments, directives and marks that trim in templates, numbers with exponents, and some more that is rare.
+func Parse(text string, size int) (tree *hclsyntax.Body, length int) {
 	defer func() {
 		if r := recover(); r != nil {
 			if r != errNotPlain {
 				panic(r)
 			}
-			body = nil
+			tree, length = nil, 0
 		}
 	}()
-	p := parser{text: string(text), newlines: true}
-	return p.body(false)
+	p := parser{text: text[:min(len(text), maxText)], size: size, newlines: true}
+	if tree = p.body(false); p.at == len(p.text) && p.at < len(text) {
+		return nil, 0 // it may go on
+	}
+	return tree, p.at
 }
 
 // errNotPlain is what the parser panics with.
@@ -38,6 +41,7 @@ var errNotPlain = errors.New("not plain")
 // parser reads on from a place in the text.
 type parser struct {
 	text     string
+	size     int // behind so many bytes, the end of an attribute or block is that of all
 	at       int
 	newlines bool // a line's end means something here
 	depth    int  // how deep the tree is, at most, up to here
@@ -176,7 +180,7 @@ func (p *parser) keyword(want string) {
 	}
 }
 
-// body reads attributes and blocks up to the end of the text, or to a closing brace.
+// body reads attributes and blocks, up to a closing brace, or else until it is enough, or the end of the text.
 func (p *parser) body(braces bool) *hclsyntax.Body {
 	body := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
 	for {
@@ -189,7 +193,9 @@ func (p *parser) body(braces bool) *hclsyntax.Body {
 			p.at++
 			return body
 		case beginsName(next):
-			p.item(body)
+			if p.item(body); !braces && p.at >= p.size {
+				return body
+			}
 		default:
 			panic(errNotPlain)
 		}

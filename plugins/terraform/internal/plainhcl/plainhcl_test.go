@@ -25,10 +25,22 @@ var sameTree = cmp.Options{
 // check compares a tree with the one of HCL's own parser, if there is one. The same, in other words: what is plain is right, and no error.
 func check(t *testing.T, text string) (plain bool) {
 	t.Helper()
-	got := Parse([]byte(text))
+	got, length := Parse(text, len(text))
+	if first, length := Parse(text, 0); first != nil { // also if what follows is not plain
+		checkTree(t, text[:length], first)
+	}
 	if got == nil {
 		return false
 	}
+	if length != len(text) {
+		t.Fatalf("of %q, %d bytes are taken", text, length)
+	}
+	checkTree(t, text, got)
+	return true
+}
+
+func checkTree(t *testing.T, text string, got *hclsyntax.Body) {
+	t.Helper()
 	want, diags := hclsyntax.ParseConfig([]byte(text), "", hcl.InitialPos)
 	if diags.HasErrors() {
 		t.Fatalf("%q is taken, but: %v", text, diags)
@@ -36,7 +48,28 @@ func check(t *testing.T, text string) (plain bool) {
 	if diff := cmp.Diff(want.Body, hcl.Body(got), sameTree); diff != "" {
 		t.Fatalf("%q (-want +got):\n%s", text, diff)
 	}
-	return true
+}
+
+func TestPart(t *testing.T) {
+	const text = "a {\n}\n\n# b\nc = <<E\n}\nE\nd {}\ne = 1e1\n"
+	for size, want := range map[int]string{
+		0: "a {\n}\n", 6: "a {\n}\n", 7: "a {\n}\n\n# b\nc = <<E\n}\nE\n", len("a {\n}\n\n# b\nc = <<E\n}\nE\n") + 1: "a {\n}\n\n# b\nc = <<E\n}\nE\nd {}\n",
+		len(text): "",
+	} {
+		if _, length := Parse(text, size); text[:length] != want {
+			t.Errorf("of %d bytes: %q, want %q", size, text[:length], want)
+		}
+	}
+	// What the bound cuts off is no end.
+	for _, end := range []string{"b", "#b", "b = 1", "\n", "b = c ", "b {}"} {
+		text := strings.Repeat("\n", maxText-len(end)) + end
+		if _, length := Parse(text, len(text)); length != len(text) && end != "b" {
+			t.Errorf("%d bytes that end in %q: %d", len(text), end, length)
+		}
+		if tree, length := Parse(text+"d\n", 2*len(text)); tree != nil || length != 0 {
+			t.Errorf("%d bytes are taken of %d that have %qd at the bound", length, len(text)+2, end)
+		}
+	}
 }
 
 func TestPlain(t *testing.T) {
@@ -105,7 +138,10 @@ func BenchmarkParse(b *testing.B) {
 		fmt.Fprintf(&text, "resource \"terraform_data\" \"m%d\" {\n  input = { agent = coder_agent.main.id, name = \"m-${local.name}\" }\n}\n", i)
 	}
 	for name, parse := range map[string]func([]byte) bool{
-		"plain": func(text []byte) bool { return Parse(text) != nil },
+		"plain": func(text []byte) bool {
+			tree, _ := Parse(string(text), len(text))
+			return tree != nil
+		},
 		"HCL's": func(text []byte) bool {
 			_, diags := hclsyntax.ParseConfig(text, "", hcl.InitialPos)
 			return !diags.HasErrors()
