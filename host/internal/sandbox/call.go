@@ -72,9 +72,8 @@ func wazeroTypes(ts []abi.ValueType) []api.ValueType {
 func enter(f abi.Function, do hostFunction) api.GoModuleFunc {
 	narrow := f.Results[0] == abi.I32
 	return func(ctx context.Context, m api.Module, stack []uint64) {
-		leave := enterHost(ctx)
-		defer leave(roughly)
-		i := instanceOf(ctx)
+		i := enterHost(ctx)
+		defer i.leaveHost()
 		i.rehearsal.allow(abi.HostModule, f.Name)
 		result, err := do(hostCall{Instance: i, ctx: ctx, mem: m.Memory(), args: stack})
 		if err != nil {

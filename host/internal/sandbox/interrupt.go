@@ -52,9 +52,9 @@ func (i *Instance) giveWay(ctx context.Context) {
 	i.gaveWay = time.Now()
 }
 
-// enterHost begins a function of the host, and what it returns ends it: the time between the two is not the guest's. It also ends the guest
-// if it may not go on: fuel does not count what the host does, so a loop around a call that costs milliseconds would go on for an hour.
-func enterHost(ctx context.Context) (leave func(precision)) {
+// enterHost begins a function of the host, and leaveHost of the instance ends it: the time between the two is not the guest's. It also ends the
+// guest if it may not go on: fuel does not count what the host does, so a loop around a call that costs milliseconds would go on for an hour.
+func enterHost(ctx context.Context) *Instance {
 	i := instanceOf(ctx)
 	i.meter.pause()
 	if i.turn.had && time.Since(i.turn.since) > patience {
@@ -62,12 +62,12 @@ func enterHost(ctx context.Context) (leave func(precision)) {
 	}
 	endWith(ctx, &i.meter)
 	i.turn.enterHost()
-	return i.leaveHost
+	return i
 }
 
-func (i *Instance) leaveHost(p precision) {
+func (i *Instance) leaveHost() {
 	i.turn.leaveHost()
-	i.meter.run(p)
+	i.meter.run(roughly)
 }
 
 // endWith ends the guest if the context of the call into it has ended, or its time is used up.

@@ -34,9 +34,9 @@ func (r *Runtime) provideWASI(ctx context.Context) error {
 		}
 		interruptible.NewFunctionBuilder().
 			WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
-				leave := enterHost(ctx)
-				defer leave(roughly)
-				instanceOf(ctx).rehearsal.allow(wasi_snapshot_preview1.ModuleName, name)
+				i := enterHost(ctx)
+				defer i.leaveHost()
+				i.rehearsal.allow(wasi_snapshot_preview1.ModuleName, name)
 				do.Call(ctx, m, stack)
 			}), f.ParamTypes(), f.ResultTypes()).
 			Export(name)
