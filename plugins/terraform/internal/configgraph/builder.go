@@ -38,12 +38,10 @@ type builder struct {
 func build(tree []*node, engine string) (*dot.Graph, error) {
 	b := &builder{engine: engine, tree: tree}
 	for _, n := range tree {
-		n.names = make(map[string][]int32, len(n.resources)+len(n.variables)+len(n.locals))
-	}
-	for _, n := range tree {
 		if len(n.resources)+len(n.variables)+len(n.locals)+len(n.outputs)+len(n.checks)+len(n.providers) > maxVertices {
 			return nil, errTooBig
 		}
+		n.names = make(map[string][]int32, len(n.resources)+len(n.variables)+len(n.locals))
 		b.vertices = slices.Grow(b.vertices, len(n.resources))
 		if err := b.configureProviders(n); err != nil {
 			return nil, err

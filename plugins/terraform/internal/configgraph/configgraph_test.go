@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -249,17 +250,25 @@ func TestBounds(t *testing.T) {
 		installed = append(installed, &pb.Module{Key: fmt.Sprint("m", i), Dir: "m"})
 	}
 	for name, template := range map[string]map[string]string{
-		"resources":  {"a.tf": many(9000, `resource "t" "a%d" {}`), "b.tf": many(9000, `resource "t" "b%d" {}`)},
-		"modules":    {"main.tf": many(7000, "module \"m%d\" {\nsource = \"./m\"\n}"), "m/main.tf": "locals {\na = 1\nb = 2\n}"},
-		"references": {"main.tf": many(20, "module \"m%d\" {\nsource = \"./m\"\n}"), "m/main.tf": "locals {\n" + triangle(240) + "}"},
-		"in blocks":  {"a.tf": `resource "t" "a" {` + "\n" + many(9000, `b { x = t.b%d }`) + "}\n", "b.tf": "locals {\n" + many(17_000, `l%d = 1`) + "}"},
+		"resources":           {"a.tf": many(9000, `resource "t" "a%d" {}`), "b.tf": many(9000, `resource "t" "b%d" {}`)},
+		"modules":             {"main.tf": many(7000, "module \"m%d\" {\nsource = \"./m\"\n}"), "m/main.tf": "locals {\na = 1\nb = 2\n}"},
+		"references":          {"main.tf": many(20, "module \"m%d\" {\nsource = \"./m\"\n}"), "m/main.tf": "locals {\n" + triangle(240) + "}"},
+		"calls":               {"main.tf": many(7000, "module \"m%d\" {\nsource = \"./m\"\n}"), "m/main.tf": "locals {\n" + many(7000, "a%d = 1") + "}"},
+		"calls of references": {"main.tf": many(7000, "module \"m%d\" {\nsource = \"./m\"\n}"), "m/main.tf": "locals {\na = [" + many(7000, "t.a%d,") + "]\n}"},
+		"in blocks":           {"a.tf": `resource "t" "a" {` + "\n" + many(9000, `b { x = t.b%d }`) + "}\n", "b.tf": "locals {\n" + many(17_000, `l%d = 1`) + "}"},
 	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		began := time.Now()
 		if _, err := derive(files(template), "terraform", installed, 1<<20, 1<<20); !errors.Is(err, errTooBig) {
 			t.Errorf("%s: %v, want %v", name, err, errTooBig)
 		}
 		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("%s: it took %v", name, took)
+		}
+		runtime.ReadMemStats(&after)
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 500 {
+			t.Errorf("%s: it took %d MiB", name, took)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 // module is what the files of one directory say, as far as dependencies go.
 type module struct {
+	bytes     int                  // of all files
 	resources map[string]*resource // by TYPE.NAME, data.TYPE.NAME, ephemeral.TYPE.NAME
 	variables map[string]references
 	validated map[string]bool // variables that have a rule
@@ -89,6 +90,7 @@ var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 
 func (r *reader) file(f config.Body) error {
 	r.override = f.Override
+	r.bytes += len(f.Text)
 	if f.JSON {
 		if err := checkJSON(f.Text); err != nil {
 			return err

@@ -37,6 +37,7 @@ func readTree(bodies *config.Bodies, engine string, installed []*pb.Module) ([]*
 	}
 	read := make(map[string]*module) // by directory: many calls may be of the same
 	var all []*node
+	bytes := 0
 	add := func(key, dir string, n *node) error {
 		dir = moduleDir(dir)
 		if !filepath.IsLocal(filepath.FromSlash(dir)) {
@@ -49,6 +50,9 @@ func readTree(bodies *config.Bodies, engine string, installed []*pb.Module) ([]*
 				return fmt.Errorf("%s: %w", dir, err)
 			}
 			read[dir] = m
+		}
+		if bytes += m.bytes; bytes > maxCalledBytes {
+			return errTooBig
 		}
 		n.module = m
 		all = append(all, n)
@@ -111,6 +115,9 @@ func moduleDir(dir string) string { return path.Clean(filepath.ToSlash(dir)) }
 const (
 	maxVertices = 8_000
 	maxEdges    = 500_000
+	// maxCalledBytes is for the configuration of all modules, as often as they are called: each call takes time and memory for all that
+	// its module says.
+	maxCalledBytes = 8 << 20
 )
 
 var errTooBig = errors.New("the configuration is too big")
