@@ -1,6 +1,6 @@
 // Package diskwatch bounds what programs write into a session's directories: they write past the quota on the plugin's own files.
 //
-// It looks at the directories before the first program runs, then once a second, and as soon as so much less is free on their file system that a
+// It looks at the directories as the first program begins, then once a second, and as soon as so much less is free on their file system that a
 // limit may have been reached since. So what is written beyond a limit is what a program can write in the time of a few ticks and of a look.
 //
 // Counted are the blocks that files and directories take, and the files without a name that the programs have open or mapped. A file
@@ -105,8 +105,8 @@ func (w *Watch) Begin(processes func() []int, kill func()) (end func(failed bool
 	}
 	r := &run{processes}
 	w.mu.Lock()
-	if w.next.IsZero() {
-		_ = w.check() // a limit that is reached already is found again
+	if w.next.IsZero() && w.check() != nil {
+		w.next = time.Now() // what is wrong already is found again by the first look
 	}
 	w.runs[r] = true
 	w.mu.Unlock()

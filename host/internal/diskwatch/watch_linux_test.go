@@ -141,6 +141,27 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// What is over a limit from the beginning does not stay so until the next look is due.
+func TestOverTheLimitAlready(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a"), 1)
+	write(t, filepath.Join(dir, "b"), 1)
+	killed := make(chan struct{})
+	began := time.Now()
+	end := New([]string{dir}, Limits{Files: 1}).Begin(func() []int { return nil }, func() { close(killed) })
+	select {
+	case <-killed:
+	case <-time.After(10 * lookEvery):
+		t.Error("the program was not killed")
+	}
+	if took := time.Since(began); took > lookEvery*3/4 {
+		t.Errorf("it took %v", took)
+	}
+	if err := end(true); abi.ErrnoOf(err) != abi.Limit {
+		t.Errorf("error %v, want the limit", err)
+	}
+}
+
 // However much is left, it can't be written before the next look at the free space.
 func TestNextTick(t *testing.T) {
 	for left, want := range map[int64]time.Duration{
