@@ -4,9 +4,13 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -133,6 +137,30 @@ func TestPlanIsShownOnce(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+}
+
+// A plan that a program has put in place of another is told from it, also if it looks as old.
+func TestPlanInPlaceOfAnother(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no time that programs can't set")
+	}
+	s, f := planned(t)
+	withGraphSetting(s, graphOfEngine)
+	name := filepath.Join(s.WorkDir(), planFile)
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond) // more than what the clock of files goes on at a time
+	s.WriteFile(planFile, strings.Repeat("x", int(info.Size())))
+	if err := os.Chtimes(name, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	f.args = nil
+	must(t, s, s.Graph(&pb.GraphRequest{Source: pb.GraphSource_SOURCE_PLAN}))
+	if len(f.args) != 2 || !strings.HasPrefix(f.args[0], "show ") {
+		t.Errorf("the engine ran for %q", f.args)
 	}
 }
 

@@ -90,7 +90,7 @@ func (e engine) showPlan(ctx context.Context, stamp string) ([]byte, error) {
 	return os.ReadFile(planJSONFile())
 }
 
-// planStamp tells the saved plan from others, by its size and when it was written.
+// planStamp tells the saved plan from others, by its size and when it was written. A program of the template may have set that time.
 func planStamp() (string, error) {
 	info, err := os.Stat(filepath.Join(guest.WorkDir(), planFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,5 +99,5 @@ func planStamp() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano()), nil
+	return fmt.Sprintf("%d %d %d", info.Size(), info.ModTime().UnixNano(), changed(info)), nil
 }
