@@ -1,6 +1,7 @@
 package plainhcl
 
 import (
+	"math/big"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -349,7 +350,8 @@ func (p *parser) forExpression(end byte) hclsyntax.Expression {
 
 // number reads a number without an exponent.
 func (p *parser) number() hclsyntax.Expression {
-	const maxLength = 18 // that an int64 has for sure
+	const maxLength = 18  // that an int64 has for sure
+	const precision = 512 // as cty.ParseNumberVal has it
 	begin := p.at
 	for isDigit(p.byteAt(0)) {
 		p.at++
@@ -375,5 +377,5 @@ func (p *parser) number() hclsyntax.Expression {
 	for _, c := range []byte(text) {
 		n = 10*n + int64(c-'0')
 	}
-	return &hclsyntax.LiteralValueExpr{Val: cty.NumberIntVal(n)}
+	return &hclsyntax.LiteralValueExpr{Val: cty.NumberVal(new(big.Float).SetPrec(precision).SetInt64(n))}
 }

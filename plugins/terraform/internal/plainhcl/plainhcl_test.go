@@ -18,7 +18,9 @@ var sameTree = cmp.Options{
 	cmpopts.IgnoreTypes(hcl.Range{}, []hcl.Range{}),
 	cmpopts.EquateEmpty(),
 	cmpopts.IgnoreUnexported(hclsyntax.Body{}, hclsyntax.AnonSymbolExpr{}, hcl.TraverseRoot{}, hcl.TraverseAttr{}, hcl.TraverseIndex{}),
-	cmp.Comparer(func(a, b cty.Value) bool { return a.RawEquals(b) }),
+	cmp.Comparer(func(a, b cty.Value) bool {
+		return a.RawEquals(b) && (a.IsNull() || a.Type() != cty.Number || a.AsBigFloat().Prec() == b.AsBigFloat().Prec())
+	}),
 	cmp.Comparer(func(a, b *hclsyntax.Operation) bool { return a == b }),
 }
 
