@@ -155,7 +155,9 @@ func unblock(files []*os.File) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(conn.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), true) }), err); err != nil {
+		var refused error
+		err = conn.Control(func(fd uintptr) { refused = unix.SetNonblock(int(fd), true) })
+		if err := errors.Join(err, refused); err != nil {
 			return err
 		}
 	}
