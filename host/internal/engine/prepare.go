@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,10 +26,13 @@ func (e *Engine) Prepare(shelf *providercache.Shelf, dir, home, tmp string, grou
 	return dirs, e.configure(dirs, nil)
 }
 
-// configure writes the CLI configuration, with what an init may take from the shelf.
+// configure writes the CLI configuration, with what an init may take from the shelf, unless that is what it says already.
 func (e *Engine) configure(dirs Dirs, i *providercache.Install) error {
 	config, err := e.cliConfig(dirs.Shelf, i)
 	if err == nil {
+		if old, err := os.ReadFile(dirs.CLIConfig); err == nil && bytes.Equal(old, config) {
+			return nil
+		}
 		err = writeFile(dirs.CLIConfig, config, 0o400)
 	}
 	if err == nil && dirs.Group != 0 {
