@@ -30,7 +30,7 @@ func (e *Engine) Prepare(shelf *providercache.Shelf, dir, home, tmp string, grou
 func (e *Engine) configure(dirs Dirs, i *providercache.Install) error {
 	config, err := e.cliConfig(dirs.Shelf, i)
 	if err == nil {
-		if old, err := os.ReadFile(dirs.CLIConfig); err == nil && bytes.Equal(old, config) {
+		if says(dirs.CLIConfig, config) {
 			return nil
 		}
 		err = writeFile(dirs.CLIConfig, config, 0o400)
@@ -42,6 +42,17 @@ func (e *Engine) configure(dirs Dirs, i *providercache.Install) error {
 		return fmt.Errorf("write the engine's CLI configuration: %w", err)
 	}
 	return nil
+}
+
+// says is whether a file has that content. Where there is no jail a template may have put anything in its place: a pipe that nobody writes to, or
+// a device without end.
+func says(path string, content []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(content)) {
+		return false
+	}
+	old, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(old, content)
 }
 
 // IsInit says whether a run of the engine is an init.
