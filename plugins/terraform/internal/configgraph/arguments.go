@@ -26,13 +26,72 @@ func (a arguments) all() references {
 	return all.distinct()
 }
 
+// content is what a schema names in a body.
+type content struct {
+	attributes map[string]hcl.Expression
+	blocks     []block
+}
+
+type block struct {
+	kind   string
+	labels []string
+	body   hcl.Body
+}
+
+// ofKind are the blocks of a type.
+func (c *content) ofKind(kind string) (list []block) {
+	for _, b := range c.blocks {
+		if b.kind == kind {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// partOf takes what the schema names out of a body, of which the rest does not matter.
+func partOf(body hcl.Body, schema *hcl.BodySchema) (*content, error) {
+	c, _, diags := body.PartialContent(schema)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return contentOf(c), nil
+}
+
+// wholeOf is a body of which the schema names everything; whatever else there is, is an error.
+func wholeOf(body hcl.Body, schema *hcl.BodySchema) (*content, error) {
+	native, ok := body.(*hclsyntax.Body)
+	if !ok {
+		c, diags := body.Content(schema)
+		if diags.HasErrors() {
+			return nil, diags
+		}
+		return contentOf(c), nil
+	}
+	c, rest, err := splitNative(native, schema)
+	for name := range rest {
+		err = fmt.Errorf("%q", name)
+	}
+	return c, err
+}
+
+func contentOf(found *hcl.BodyContent) *content {
+	c := &content{attributes: make(map[string]hcl.Expression, len(found.Attributes))}
+	for name, a := range found.Attributes {
+		c.attributes[name] = a.Expr
+	}
+	for _, b := range found.Blocks {
+		c.blocks = append(c.blocks, block{b.Type, b.Labels, b.Body})
+	}
+	return c
+}
+
 // split takes what the schema names out of a body, and returns the references in all the rest. Which names the rest may have is the
 // business of a provider's schema, which is not known here: the engine has planned with it, so they are right.
-func split(body hcl.Body, schema *hcl.BodySchema) (*hcl.BodyContent, arguments, error) {
+func split(body hcl.Body, schema *hcl.BodySchema) (*content, arguments, error) {
 	if native, ok := body.(*hclsyntax.Body); ok {
 		return splitNative(native, schema)
 	}
-	content, rest, diags := body.PartialContent(schema)
+	found, rest, diags := body.PartialContent(schema)
 	if diags.HasErrors() {
 		return nil, nil, diags
 	}
@@ -46,18 +105,21 @@ func split(body hcl.Body, schema *hcl.BodySchema) (*hcl.BodyContent, arguments, 
 	for name, a := range attributes {
 		arguments.add(name, referencesOf(nil, a.Expr))
 	}
-	return content, arguments, nil
+	return contentOf(found), arguments, nil
 }
 
 // splitNative does in one go what PartialContent and JustAttributes take several for, with maps of their own for each body.
-func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (*hcl.BodyContent, arguments, error) {
-	content, arguments := &hcl.BodyContent{Attributes: make(hcl.Attributes)}, make(arguments)
+func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (*content, arguments, error) {
+	c, arguments := new(content), make(arguments)
 	for name, a := range body.Attributes {
-		if slices.ContainsFunc(schema.Attributes, func(s hcl.AttributeSchema) bool { return s.Name == name }) {
-			content.Attributes[name] = a.AsHCLAttribute()
-		} else {
+		if !slices.ContainsFunc(schema.Attributes, func(s hcl.AttributeSchema) bool { return s.Name == name }) {
 			arguments.add(name, referencesOf(nil, a.Expr))
+			continue
 		}
+		if c.attributes == nil {
+			c.attributes = make(map[string]hcl.Expression)
+		}
+		c.attributes[name] = a.Expr
 	}
 	for _, b := range body.Blocks {
 		i := slices.IndexFunc(schema.Blocks, func(s hcl.BlockHeaderSchema) bool { return s.Type == b.Type })
@@ -69,10 +131,10 @@ func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (*hcl.BodyContent
 		case len(b.Labels) != len(schema.Blocks[i].LabelNames):
 			return nil, nil, fmt.Errorf("%q with the labels %q", b.Type, b.Labels)
 		default:
-			content.Blocks = append(content.Blocks, b.AsHCLBlock())
+			c.blocks = append(c.blocks, block{b.Type, b.Labels, b.Body})
 		}
 	}
-	return content, arguments, nil
+	return c, arguments, nil
 }
 
 // blockArguments hands the references in a block to add, with the block's type. names are those of the iterators of the dynamic blocks around.

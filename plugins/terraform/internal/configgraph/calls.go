@@ -12,11 +12,11 @@ func (r *reader) provider(name string, body hcl.Body) error {
 	if err != nil {
 		return err
 	}
-	for attribute, a := range content.Attributes {
+	for attribute, a := range content.attributes {
 		switch attribute {
 		case "version":
 		case "alias":
-			alias, err := text(a.Expr)
+			alias, err := text(a)
 			if err != nil {
 				return err
 			}
@@ -61,23 +61,23 @@ func (r *reader) call(name string, body hcl.Body) error {
 	if err := reserved(inputs); err != nil {
 		return err
 	}
-	if len(content.Blocks) > 0 {
+	if len(content.blocks) > 0 {
 		return errors.New("a lifecycle")
 	}
 	c := &call{expansion: make(arguments), inputs: inputs}
 	if err := r.dependsOn(content, c.expansion); err != nil {
 		return err
 	}
-	for attribute, a := range content.Attributes {
+	for attribute, a := range content.attributes {
 		switch attribute {
 		case "count", "for_each":
-			c.expansion.add(attribute, referencesOf(nil, a.Expr))
+			c.expansion.add(attribute, referencesOf(nil, a))
 		case "source", "version":
-			if len(a.Expr.Variables()) > 0 {
+			if len(a.Variables()) > 0 {
 				return fmt.Errorf("a %s that is not fixed", attribute)
 			}
 		case "providers":
-			if c.providers, err = passedProviders(a.Expr); err != nil {
+			if c.providers, err = passedProviders(a); err != nil {
 				return err
 			}
 		}

@@ -99,56 +99,56 @@ func (r *reader) file(f config.Body) error {
 	if mayCallProvider(f.Text) {
 		return errors.New("functions of providers")
 	}
-	content, diags := f.Body.Content(fileSchema) // whatever else there is, is an error
-	if diags.HasErrors() {
-		return diags
+	content, err := wholeOf(f.Body, fileSchema)
+	if err != nil {
+		return err
 	}
-	for _, b := range content.Blocks {
+	for _, b := range content.blocks {
 		if err := r.block(b); err != nil {
-			return fmt.Errorf("%s %q: %w", b.Type, b.Labels, err)
+			return fmt.Errorf("%s %q: %w", b.kind, b.labels, err)
 		}
 	}
 	return nil
 }
 
-func (r *reader) block(b *hcl.Block) error {
-	switch b.Type {
+func (r *reader) block(b block) error {
+	switch b.kind {
 	case "terraform":
-		return r.settings(b.Body)
+		return r.settings(b.body)
 	case "locals":
-		return r.addLocals(b.Body)
+		return r.addLocals(b.body)
 	case "variable":
-		return r.variable(b.Labels[0], b.Body)
+		return r.variable(b.labels[0], b.body)
 	case "output":
-		return r.output(b.Labels[0], b.Body)
+		return r.output(b.labels[0], b.body)
 	case "provider":
-		return r.provider(b.Labels[0], b.Body)
+		return r.provider(b.labels[0], b.body)
 	case "module":
-		return r.call(b.Labels[0], b.Body)
+		return r.call(b.labels[0], b.body)
 	case "resource":
 		return r.resource("", b, "")
 	case "data", "ephemeral":
-		return r.resource(b.Type+".", b, "")
+		return r.resource(b.kind+".", b, "")
 	case "check":
-		return r.check(b.Labels[0], b.Body)
+		return r.check(b.labels[0], b.body)
 	}
 	return nil
 }
 
 // settings are those of the terraform block.
 func (r *reader) settings(body hcl.Body) error {
-	content, _, diags := body.PartialContent(&hcl.BodySchema{
+	content, err := partOf(body, &hcl.BodySchema{
 		Attributes: attributes("experiments"),
 		Blocks:     []hcl.BlockHeaderSchema{{Type: "required_providers"}},
 	})
-	if diags.HasErrors() {
-		return diags
+	if err != nil {
+		return err
 	}
-	if content.Attributes["experiments"] != nil {
+	if content.attributes["experiments"] != nil {
 		return errors.New("experiments")
 	}
-	for _, b := range content.Blocks {
-		required, diags := b.Body.JustAttributes()
+	for _, b := range content.blocks {
+		required, diags := b.body.JustAttributes()
 		if diags.HasErrors() {
 			return diags
 		}
@@ -208,30 +208,30 @@ func (r *reader) addLocals(body hcl.Body) error {
 var errTwice = errors.New("the wrong number of blocks")
 
 func (r *reader) variable(name string, body hcl.Body) error {
-	content, _, diags := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "validation"}}})
-	if diags.HasErrors() {
-		return diags
+	content, err := partOf(body, &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "validation"}}})
+	if err != nil {
+		return err
 	}
 	if _, known := r.variables[name]; known != r.override {
 		return errTwice
 	}
-	if r.override && len(content.Blocks) > 0 {
+	if r.override && len(content.blocks) > 0 {
 		return errors.New("a rule in an override")
 	}
-	rules, err := allArguments(content.Blocks)
+	rules, err := allArguments(content.blocks)
 	if err != nil {
 		return err
 	}
 	r.variables[name] = append(r.variables[name], rules...)
-	r.validated[name] = r.validated[name] || len(content.Blocks) > 0
+	r.validated[name] = r.validated[name] || len(content.blocks) > 0
 	return nil
 }
 
 // allArguments are the references in blocks.
-func allArguments(blocks hcl.Blocks) (references, error) {
+func allArguments(blocks []block) (references, error) {
 	var all references
 	for _, b := range blocks {
-		_, arguments, err := split(b.Body, &hcl.BodySchema{})
+		_, arguments, err := split(b.body, &hcl.BodySchema{})
 		if err != nil {
 			return nil, err
 		}
@@ -241,21 +241,21 @@ func allArguments(blocks hcl.Blocks) (references, error) {
 }
 
 func (r *reader) output(name string, body hcl.Body) error {
-	content, _, diags := body.PartialContent(&hcl.BodySchema{
+	content, err := partOf(body, &hcl.BodySchema{
 		Attributes: attributes("value", "depends_on"),
 		Blocks:     []hcl.BlockHeaderSchema{{Type: "precondition"}},
 	})
-	if diags.HasErrors() {
-		return diags
+	if err != nil {
+		return err
 	}
 	found := make(arguments)
-	if a := content.Attributes["value"]; a != nil {
-		found.add("value", referencesOf(nil, a.Expr))
+	if a := content.attributes["value"]; a != nil {
+		found.add("value", referencesOf(nil, a))
 	}
 	if err := r.dependsOn(content, found); err != nil {
 		return err
 	}
-	preconditions, err := allArguments(content.Blocks)
+	preconditions, err := allArguments(content.blocks)
 	if err != nil {
 		return err
 	}
@@ -264,7 +264,7 @@ func (r *reader) output(name string, body hcl.Body) error {
 		return errTwice
 	}
 	if r.override {
-		if len(content.Blocks) > 0 {
+		if len(content.blocks) > 0 {
 			return errors.New("a precondition in an override")
 		}
 		replace(known, found)
@@ -276,15 +276,15 @@ func (r *reader) output(name string, body hcl.Body) error {
 }
 
 // dependsOn adds what depends_on names.
-func (r *reader) dependsOn(content *hcl.BodyContent, to arguments) error {
-	a := content.Attributes["depends_on"]
+func (r *reader) dependsOn(content *content, to arguments) error {
+	a := content.attributes["depends_on"]
 	if a == nil {
 		return nil
 	}
 	if r.override {
 		return errors.New("depends_on in an override")
 	}
-	names, err := listed(a.Expr)
+	names, err := listed(a)
 	to.add("depends_on", names)
 	return err
 }
@@ -297,24 +297,24 @@ func replace(old, by arguments) {
 }
 
 func (r *reader) check(name string, body hcl.Body) error {
-	content, _, diags := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+	content, err := partOf(body, &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 		{Type: "data", LabelNames: named("type", "name")}, {Type: "assert"},
 	}})
-	if diags.HasErrors() {
-		return diags
+	if err != nil {
+		return err
 	}
 	if _, known := r.checks[name]; known || r.override {
 		return errTwice
 	}
-	all, err := allArguments(content.Blocks.OfType("assert"))
+	all, err := allArguments(content.ofKind("assert"))
 	if err != nil {
 		return err
 	}
-	for _, b := range content.Blocks.OfType("data") {
+	for _, b := range content.ofKind("data") {
 		if err := r.resource("data.", b, name); err != nil {
 			return err
 		}
-		all = append(all, "data."+b.Labels[0]+"."+b.Labels[1])
+		all = append(all, "data."+b.labels[0]+"."+b.labels[1])
 	}
 	r.checks[name] = all
 	return nil

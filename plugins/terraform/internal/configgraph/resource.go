@@ -19,39 +19,39 @@ var resourceSchema = &hcl.BodySchema{
 }
 
 // resource reads a resource, a data source or an ephemeral resource: mode is what its address begins with.
-func (r *reader) resource(mode string, b *hcl.Block, check string) error {
-	content, found, err := split(b.Body, resourceSchema)
+func (r *reader) resource(mode string, b block, check string) error {
+	content, found, err := split(b.body, resourceSchema)
 	if err != nil {
 		return err
 	}
 	if err := reserved(found); err != nil {
 		return err
 	}
-	read := &resource{kind: b.Labels[0], check: check, arguments: found}
+	read := &resource{kind: b.labels[0], check: check, arguments: found}
 	if err := r.dependsOn(content, found); err != nil {
 		return err
 	}
-	for name, a := range content.Attributes {
+	for name, a := range content.attributes {
 		switch name {
 		case "count", "for_each":
-			found.add(name, referencesOf(nil, a.Expr))
+			found.add(name, referencesOf(nil, a))
 		case "provider":
-			if read.provider, err = providerName(a.Expr); err != nil {
+			if read.provider, err = providerName(a); err != nil {
 				return err
 			}
 		}
 	}
-	for _, b := range content.Blocks {
-		if b.Type != "lifecycle" && mode != "" {
-			return fmt.Errorf("%q", b.Type)
+	for _, b := range content.blocks {
+		if b.kind != "lifecycle" && mode != "" {
+			return fmt.Errorf("%q", b.kind)
 		}
 		more, err := r.metaBlock(b)
 		if err != nil {
-			return fmt.Errorf("%s: %w", b.Type, err)
+			return fmt.Errorf("%s: %w", b.kind, err)
 		}
-		found.add(b.Type, more)
+		found.add(b.kind, more)
 	}
-	name := mode + b.Labels[0] + "." + b.Labels[1]
+	name := mode + b.labels[0] + "." + b.labels[1]
 	known := r.resources[name]
 	switch {
 	case (known != nil) != r.override:
@@ -68,14 +68,14 @@ func (r *reader) resource(mode string, b *hcl.Block, check string) error {
 }
 
 // metaBlock are the references in a block that means the same in all resources.
-func (r *reader) metaBlock(b *hcl.Block) (references, error) {
-	switch b.Type {
+func (r *reader) metaBlock(b block) (references, error) {
+	switch b.kind {
 	case "lifecycle":
-		return r.lifecycle(b.Body)
+		return r.lifecycle(b.body)
 	case "provisioner":
-		return provisioner(b.Body)
+		return provisioner(b.body)
 	}
-	return allArguments(hcl.Blocks{b})
+	return allArguments([]block{b})
 }
 
 // lifecycle: conditions, and what triggers a replacement. Everything else has to be fixed, but what OpenTofu lets depend on others.
@@ -88,11 +88,11 @@ func (r *reader) lifecycle(body hcl.Body) (references, error) {
 		return nil, err
 	}
 	var all references
-	if a := content.Attributes["replace_triggered_by"]; a != nil {
+	if a := content.attributes["replace_triggered_by"]; a != nil {
 		if _, native := body.(*hclsyntax.Body); !native {
 			return nil, errors.New("replace_triggered_by in JSON")
 		}
-		all = referencesOf(nil, a.Expr)
+		all = referencesOf(nil, a)
 	}
 	for name, found := range rest {
 		switch name {
@@ -119,8 +119,8 @@ func provisioner(body hcl.Body) (references, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a := content.Attributes["when"]; a != nil {
-		switch when, err := keyword(a.Expr); {
+	if a := content.attributes["when"]; a != nil {
+		switch when, err := keyword(a); {
 		case err != nil:
 			return nil, err
 		case when == "destroy":
