@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -45,5 +46,30 @@ func TestTurns(t *testing.T) {
 	spin([]byte{})
 	for range cap(turns) {
 		<-turns
+	}
+}
+
+// A guest that computes holds up neither the collector, which it sees at each yield, nor for long others on the same processor.
+func TestOthersRunBesideAGuest(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	i := newInstance(t, newRuntime(t, Options{}), p.Handled(wasmtest.Loop(wasmtest.Br(0)), wasmtest.I32Const(0)), &fakeHost{})
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = i.Handle(ctx, []byte("x"))
+	}()
+	collections := 0
+	for ; ctx.Err() == nil; collections++ {
+		runtime.GC() // stops all twice, and waits for goroutines of its own
+	}
+	<-ended
+	if collections < 6 { // 2 where it never gives way, some 40 where it does
+		t.Errorf("%d collections in half a second", collections)
+	}
+	if i.meter.used < 100*time.Millisecond {
+		t.Errorf("the guest computed for %v only", i.meter.used)
 	}
 }
