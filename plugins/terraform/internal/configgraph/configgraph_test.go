@@ -158,6 +158,8 @@ func TestNotSure(t *testing.T) {
 		"a syntax error":                     {map[string]string{"main.tf": "resource {"}, "main.tf"},
 		"an unknown block":                   {map[string]string{"main.tf": `novelty "a" {}`}, "novelty"},
 		"an unknown block in JSON":           {map[string]string{"main.tf.json": `[{"novelty": {}}]`}, "novelty"},
+		"a label too many in a block":        {map[string]string{"main.tf": "variable \"x\" {\n  validation \"y\" {}\n}\n"}, "Extraneous label"},
+		"labels too many in a check":         {map[string]string{"main.tf": "check \"x\" {\n  data \"a\" \"b\" \"c\" \"d\" \"e\" {}\n}\n"}, "Extraneous label"},
 		"an experiment":                      {map[string]string{"main.tf": `terraform { experiments = [x] }`}, "experiments"},
 		"a provider's function":              {map[string]string{"main.tf": `locals { l = provider::a::b(1) }`}, "functions"},
 		"a module that is not installed":     {map[string]string{"main.tf": `module "x" { source = "./m" }`}, `no module "x"`},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
@@ -245,12 +246,24 @@ func (p *parser) block(kind string) *hclsyntax.Block {
 		case next == '{':
 			p.at++
 			b.Body = p.blockBody()
+			b.LabelRanges = noPlaces(len(b.Labels))
 			p.depth = depth
 			return b
 		default:
 			panic(errNotPlain)
 		}
 	}
+}
+
+// nowhere is what the labels of most blocks share.
+var nowhere [3]hcl.Range
+
+// noPlaces are as many places as there are labels, which HCL counts on.
+func noPlaces(labels int) []hcl.Range {
+	if labels <= len(nowhere) {
+		return nowhere[:labels:labels]
+	}
+	return make([]hcl.Range, labels)
 }
 
 // blockBody reads a body behind its opening brace. One that begins in the same line is an attribute at most, and ends there.
