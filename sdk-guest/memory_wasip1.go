@@ -15,8 +15,9 @@ var memoryLimit = sync.OnceValue(func() uint64 {
 	return info.GetLimits().GetMemoryBytes()
 })
 
-// collectAt is how much a heap grows, in percent of what is in use, before garbage is collected: an instance computes little and is gone soon.
-const collectAt = 200
+// collectAt is how much a heap grows, in percent of what is in use, before garbage is collected, which is first done at 32 MiB then, or as the
+// host's limit comes near: an instance computes little and is gone soon, and one collection takes it as long as the graph of 2,000 resources.
+const collectAt = 800
 
 // limitMemory tells the garbage collector of the host's limit. Without it the heap may double before the first
 // collection that would have kept it below. Only then may it take its time.
@@ -41,7 +42,14 @@ func memoryFits(size uint32) bool {
 	if limit == 0 {
 		return true
 	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.Sys-m.HeapIdle+uint64(size)+outside <= limit
+	fits := func() bool {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.Sys-m.HeapIdle+uint64(size)+outside <= limit
+	}
+	if fits() {
+		return true
+	}
+	runtime.GC()
+	return fits()
 }
