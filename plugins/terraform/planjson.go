@@ -90,7 +90,7 @@ func (e engine) showPlan(ctx context.Context, stamp string) ([]byte, error) {
 	return os.ReadFile(planJSONFile())
 }
 
-// planStamp tells the saved plan from others, by its size and when it was written. A program of the template may have set that time.
+// planStamp tells the saved plan from others, by its size, by when it was written, which a program of the template may have set, and by when that was set.
 func planStamp() (string, error) {
 	info, err := os.Stat(filepath.Join(guest.WorkDir(), planFile))
 	if errors.Is(err, fs.ErrNotExist) {
