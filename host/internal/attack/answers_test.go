@@ -95,7 +95,7 @@ func ignoredCancel(t *testing.T, a *arena) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Do(inTime(t), initWith("on plan\nlog info begun\ncancel ignore\nsleep 1h\n"), nil); err != nil {
+	if _, err := s.Do(inTime(t), initWith("on plan\ncancel ignore\nlog info begun\nsleep 1h\n"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Send(proto.Clone(plan).(*pb.Request)); err != nil {
