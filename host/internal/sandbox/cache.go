@@ -27,7 +27,7 @@ const (
 	// keptModules is how many plugins stay in the cache directory. One takes some five times the size of its file.
 	keptModules = 16
 	// recipe changes when what is made of a plugin does: another one makes it anew.
-	recipe = 4
+	recipe = 5
 	// youngest is how old a file must be before it is taken for one that nobody wants.
 	youngest = time.Hour
 )
@@ -118,6 +118,8 @@ type code struct {
 	// Digest is that of the file but for its instructions, which are nearly all of it: wazero itself checks a sum of those once it has read them.
 	Digest       string
 	Instructions section
+	// Outline is the digest of the outline: wazero believes the counts in there before it looks for the machine code.
+	Outline string
 }
 
 // exists says whether there is such an entry, whole or not.
@@ -143,9 +145,12 @@ func (e entry) read() (outline []byte, err error) {
 	case digest != machine.Digest:
 		return nil, fmt.Errorf("%w: %s has another digest than it had", errDamaged, path)
 	}
-	// The machine code's name is a digest of this file's content: it needs none of its own.
-	if outline, err = os.ReadFile(filepath.Join(e.dir, outlineFile)); err != nil {
+	path = filepath.Join(e.dir, outlineFile)
+	switch outline, err = os.ReadFile(path); {
+	case err != nil:
 		return nil, fmt.Errorf("%w: %v", errDamaged, err)
+	case digestOf(outline) != machine.Outline:
+		return nil, fmt.Errorf("%w: %s has another digest than it had", errDamaged, path)
 	}
 	now := time.Now()
 	_ = os.Chtimes(e.dir, now, now) // for prune
@@ -177,7 +182,7 @@ func (e entry) keep(parts *instrument.Parts, outline []byte, b build) error {
 	if err != nil {
 		return err
 	}
-	machine := code{}
+	machine := code{Outline: digestOf(outline)}
 	if machine.File, err = filepath.Rel(b.outline, name); err != nil {
 		return err
 	}
@@ -191,7 +196,7 @@ func (e entry) keep(parts *instrument.Parts, outline []byte, b build) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return err
 	}
-	if err := os.Rename(from, target); err != nil {
+	if err := replace(from, target); err != nil {
 		return err
 	}
 	named, err := json.Marshal(machine)
@@ -202,8 +207,11 @@ func (e entry) keep(parts *instrument.Parts, outline []byte, b build) error {
 	if err != nil {
 		return err
 	}
+	if info, err := os.Stat(e.dir); err != nil || !info.IsDir() {
+		_ = os.Remove(e.dir) // what is there instead, if anything
+	}
 	// Another build may have left one that begins otherwise.
-	if err := os.Remove(filepath.Join(e.dir, snapshotFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.RemoveAll(filepath.Join(e.dir, snapshotFile)); err != nil {
 		return err
 	}
 	return errors.Join(e.write(outlineFile, outline), e.write(initialFile, start...), e.write(codeFile, named))
@@ -242,7 +250,19 @@ func (e entry) write(name string, content ...[]byte) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), filepath.Join(e.dir, name))
+	return replace(f.Name(), filepath.Join(e.dir, name))
+}
+
+// replace renames a file. A directory in its new place, which is none of ours, makes way.
+func replace(from, to string) error {
+	err := os.Rename(from, to)
+	if info, there := os.Lstat(to); err == nil || there != nil || !info.IsDir() {
+		return err
+	}
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
 }
 
 // lock lets only one at a time build the entry. The end of ctx ends the wait.

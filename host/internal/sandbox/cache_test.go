@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -110,6 +111,79 @@ func TestDamagedCacheIsMadeAgain(t *testing.T) {
 					t.Errorf("the log has %q", &log)
 				}
 			})
+		}
+	}
+}
+
+// Nor may what is not even a file in the place of one, or of an entry.
+func TestCacheWithOtherThingsInIt(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	module := p.Handled(p.Respond("x"))
+	dir := t.TempDir()
+	newInstance(t, newRuntime(t, Options{CacheDir: dir}), module, &fakeHost{})
+	places := []string{machineCode(t, dir)}
+	for _, file := range cached(t, filepath.Join(dir, entriesDir)) {
+		if filepath.Base(file) == codeFile {
+			places = append(places, filepath.Dir(file))
+		}
+		if !strings.HasSuffix(file, lockSuffix) {
+			places = append(places, file)
+		}
+	}
+	for _, place := range places {
+		for what, put := range map[string]func() error{
+			"a directory": func() error { return os.MkdirAll(filepath.Join(place, "x"), 0o700) },
+			"a link":      func() error { return os.Symlink(place, place) }, // to nowhere but itself
+			"a file":      func() error { return os.WriteFile(place, []byte("x"), 0o600) },
+		} {
+			t.Run(filepath.Base(place)+" "+what, func(t *testing.T) {
+				if err := os.RemoveAll(place); err != nil {
+					t.Fatal(err)
+				}
+				if err := put(); err != nil {
+					t.Skip(err) // no rights to make links
+				}
+				// Where there is a snapshot nobody looks at what precedes it.
+				options := Options{CacheDir: dir, NoSnapshots: filepath.Base(place) == initialFile}
+				i := newInstance(t, newRuntime(t, options), module, &fakeHost{})
+				if _, err := i.Handle(t.Context(), []byte("x")); err != nil {
+					t.Error(err)
+				}
+				var log bytes.Buffer
+				options.Log = slog.New(slog.NewTextHandler(&log, nil))
+				newInstance(t, newRuntime(t, options), module, &fakeHost{})
+				if log.Len() > 0 {
+					t.Errorf("after it the log has %q", &log)
+				}
+			})
+		}
+	}
+}
+
+// A count in an outline can ask for more memory than there is, and must not be believed before it is known to be the one that was written.
+func TestDamagedOutlineIsNotRead(t *testing.T) {
+	p := wasmtest.NewPlugin()
+	module := p.Handled(p.Respond("x"))
+	dir := t.TempDir()
+	options := Options{CacheDir: dir}
+	newInstance(t, newRuntime(t, options), module, &fakeHost{})
+	paths, err := filepath.Glob(filepath.Join(dir, entriesDir, "*", outlineFile))
+	if err != nil || len(paths) != 1 {
+		t.Fatal(paths, err)
+	}
+	good, err := os.ReadFile(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRuntime(t, options)
+	e := entry{r.cache, filepath.Dir(paths[0])}
+	for at := 0; at < len(good); at += 16 {
+		bad := slices.Concat(good[:at], []byte("\xff\xff\xff\xff\x0f"), good[at:])
+		if err := os.WriteFile(paths[0], bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.read(); !errors.Is(err, errDamaged) {
+			t.Fatalf("damaged at byte %d: %v", at, err)
 		}
 	}
 }

@@ -46,7 +46,11 @@ func (s Source) digest() string {
 	if s.Digest != "" {
 		return s.Digest
 	}
-	sum := sha256.Sum256(s.Wasm)
+	return digestOf(s.Wasm)
+}
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
 
