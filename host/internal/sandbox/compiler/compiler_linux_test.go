@@ -2,6 +2,7 @@ package compiler_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,21 +21,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A compiler that crashes takes nobody with it, and its last words are kept.
 func TestCrash(t *testing.T) {
-	if _, err := compiler.Program(); err != nil { // so that the child below is no other
-		t.Fatal(err)
+	if tasks, _ := filepath.Glob("/proc/self/task/*/children"); len(tasks) == 0 {
+		t.Skip("this kernel does not list children")
 	}
-	crashed := make(chan error)
-	go func() {
+	crashed := make(chan error, 1)
+	go func() { // it would take minutes
 		crashed <- compiler.Compile(t.Context(), nest(100_000), t.TempDir(), compiler.Limits{Time: time.Minute, Bytes: 1 << 30})
 	}()
-	for {
-		time.Sleep(10 * time.Millisecond)
-		if pid := child(t); pid > 0 {
-			time.Sleep(300 * time.Millisecond) // until it has become a compiler
-			if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil {
-				t.Fatal(err)
+	for sent := false; !sent; {
+		select {
+		case err := <-crashed:
+			t.Fatalf("it has ended by itself: %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+		for _, pid := range children() {
+			if catchesQuit(pid) {
+				sent = syscall.Kill(pid, syscall.SIGQUIT) == nil
 			}
-			break
 		}
 	}
 	err := <-crashed
@@ -44,19 +47,31 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// child is a child of this process.
-func child(t *testing.T) int {
-	tasks, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil || len(tasks) == 0 {
-		t.Skip("this kernel does not list children")
-	}
+// children are the children of this process, which need not be compilers: Go's runtime has some of its own.
+func children() (pids []int) {
+	tasks, _ := filepath.Glob("/proc/self/task/*/children")
 	for _, task := range tasks {
 		b, _ := os.ReadFile(task)
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
-			return pid
+		for _, field := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, pid)
+			}
 		}
 	}
-	return 0
+	return pids
+}
+
+// catchesQuit says whether the process is a compiler whose runtime has begun to catch SIGQUIT: before that, it would just end.
+func catchesQuit(pid int) bool {
+	arguments, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if !strings.HasPrefix(string(arguments), "provisor-compiler\x00") {
+		return false
+	}
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, after, _ := strings.Cut(string(status), "\nSigCgt:\t")
+	hex, _, _ := strings.Cut(after, "\n")
+	caught, err := strconv.ParseUint(hex, 16, 64)
+	return err == nil && caught&(1<<(syscall.SIGQUIT-1)) != 0
 }
 
 func TestInvalid(t *testing.T) {
