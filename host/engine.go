@@ -55,8 +55,9 @@ func newEngineSlot(o *Options, e EngineOptions, all *jail.Jail) (_ *engineSlot, 
 func (s *engineSlot) find(ctx context.Context) (*engine.Engine, error) {
 	s.finding.Lock()
 	defer s.finding.Unlock()
-	if e := s.found.Load(); e != nil {
-		return e, nil
+	before := s.found.Load()
+	if before != nil && !before.Replaced() {
+		return before, nil
 	}
 	e, err := engine.Find(ctx, s.options)
 	if err != nil && s.Name != "" {
@@ -65,8 +66,20 @@ func (s *engineSlot) find(ctx context.Context) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if before != nil && (e.Name != before.Name || e.Version != before.Version) {
+		s.options.Log.Info("the engine has been replaced", "path", e.Path, "was", before.Name+" "+before.Version, "is", e.Name+" "+e.Version)
+	}
 	s.found.Store(e)
 	return e, nil
+}
+
+// current is the engine, or nil where none was looked for. An operator may replace its binary at any time.
+func (s *engineSlot) current(ctx context.Context) (*engine.Engine, error) {
+	e := s.found.Load()
+	if e == nil || !e.Replaced() {
+		return e, nil
+	}
+	return s.find(ctx)
 }
 
 // engines are the engines that there are, one at least.

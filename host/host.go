@@ -289,7 +289,11 @@ func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
 	defer lease.Release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	u := r.use(p, lease.Plugin, lease.Grants, lease.Limits)
+	u, err := r.use(ctx, p, lease.Plugin, lease.Grants, lease.Limits)
+	if err != nil {
+		p.refused(ctx, "unready engine", "")
+		return fmt.Errorf("begin the session: %w", err)
+	}
 	o := u.sessionOptions()
 	o.Failed = func(string) { lease.Failed() }
 	return u.observed(ctx, o.ID, func() { cancel(session.ErrOperator) }, func(ctx context.Context, report *observe.Session) error {

@@ -30,7 +30,11 @@ func (r *Runtime) probe(ctx context.Context, p *plugin.Plugin, g plugin.Grants) 
 	if err != nil {
 		return err
 	}
-	o := r.use(pr, p, g, nil).sessionOptions()
+	u, err := r.use(ctx, pr, p, g, nil)
+	if err != nil {
+		return err
+	}
+	o := u.sessionOptions()
 	// What it makes is for no later session, and it does not wait behind those of clients.
 	o.Cache, o.Turn = nil, nil
 	o.Log = o.Log.With("probe", true)

@@ -36,13 +36,21 @@ type use struct {
 	engine *engine.Engine
 }
 
-// use is what sessions of that version are made of. What it is granted has been made ready. The limits are the plugin's own; nil = none.
-func (r *Runtime) use(pr *profile, p *plugin.Plugin, g plugin.Grants, l *guestpb.Limits) use {
+// use is what sessions of that version are made of. What it is granted has been made ready. The limits are the plugin's own; nil = none. The error
+// says that the engine was replaced by something that will not do.
+func (r *Runtime) use(ctx context.Context, pr *profile, p *plugin.Plugin, g plugin.Grants, l *guestpb.Limits) (use, error) {
 	u := use{profile: pr, runtime: r, plugin: p, grants: g.Of(p.Manifest), limits: with(pr.limits, pr.own, l), engine: new(engine.Engine)}
-	if found := pr.engine.found.Load(); found != nil && u.grants.Program(engineProgram) {
+	if !u.grants.Program(engineProgram) {
+		return u, nil
+	}
+	found, err := pr.engine.current(ctx)
+	if err != nil {
+		return use{}, err
+	}
+	if found != nil {
 		u.engine = found.With(pr.env)
 	}
-	return u
+	return u, nil
 }
 
 // runsEngine says whether the plugin may run the engine.

@@ -63,6 +63,8 @@ type Engine struct {
 
 	passed  []string
 	mirrors []string
+	// file is the one that has said so.
+	file identity
 }
 
 // Find returns the engine that the options name, or the first that is there. A new binary is run once to ask for its version, for
@@ -88,7 +90,7 @@ func Find(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{Name: v.Name, Path: path, Version: v.Version, passed: passed, mirrors: mirrors}, nil
+	return &Engine{Name: v.Name, Path: path, Version: v.Version, passed: passed, mirrors: mirrors, file: v.file}, nil
 }
 
 func (o *Options) fill() {

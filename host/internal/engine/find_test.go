@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -161,6 +162,7 @@ func TestVersionIsRemembered(t *testing.T) {
 	}
 	cache, dir := t.TempDir(), t.TempDir()
 	path := filepath.Join(dir, "engine.exe")
+	var found *Engine
 	build := func(version string) {
 		t.Helper()
 		source := filepath.Join(t.TempDir(), "main.go")
@@ -179,6 +181,7 @@ func TestVersionIsRemembered(t *testing.T) {
 		if err != nil || e.Version != want {
 			t.Fatalf("got %+v, %v, want version %s", e, err, want)
 		}
+		found = e
 	}
 
 	build("1.2.3")
@@ -190,11 +193,57 @@ func TestVersionIsRemembered(t *testing.T) {
 	if ran() {
 		t.Error("an unchanged binary was asked again")
 	}
+	if found.Replaced() {
+		t.Error("an unchanged binary counts as replaced")
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	build("1.2.4")
+	if !found.Replaced() {
+		t.Error("a changed binary does not count as replaced")
+	}
 	find("1.2.4")
 	if !ran() {
 		t.Error("a changed binary was not asked")
 	}
+	// Archives and package managers set the times of files, and two versions may have one size.
+	if runtime.GOOS == "linux" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		find("1.2.4")
+		ran()
+		if err := os.WriteFile(path, bytes.ReplaceAll(b, []byte("1.2.4"), []byte("1.2.5")), 0o700); err != nil { // the same file
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		if !found.Replaced() {
+			t.Error("a binary of the same size and time does not count as replaced")
+		}
+		find("1.2.5")
+		build("1.2.4")
+		find("1.2.4")
+		ran()
+	}
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if found.Replaced() {
+		t.Error("a binary that is not there counts as replaced")
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	find("1.2.4")
+	ran()
 	entries, err := filepath.Glob(filepath.Join(cache, "versions", "*.json"))
 	if err != nil || len(entries) != 1 {
 		t.Fatal(entries, err)

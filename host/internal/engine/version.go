@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,6 +30,8 @@ const (
 type version struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+	// file is the one that was asked.
+	file identity
 }
 
 // firstLine is how every release of both engines begins its answer. In the JSON form OpenTofu calls itself terraform, and old
@@ -44,6 +47,7 @@ func (o *Options) version(ctx context.Context, path string) (version, error) {
 	}
 	file := filepath.Join(o.CacheDir, "versions", hash(path)+".json")
 	if v, ok := remembered(file, id); ok {
+		v.file = id
 		return v, nil
 	}
 	o.Log.Debug("the engine is asked for its version", "path", path)
@@ -51,6 +55,7 @@ func (o *Options) version(ctx context.Context, path string) (version, error) {
 	if err != nil {
 		return version{}, err
 	}
+	v.file = id
 	if id.script {
 		return v, nil // a version manager's shim may run another engine tomorrow
 	}
@@ -238,12 +243,21 @@ func identify(path string) (identity, error) {
 	}
 	start := make([]byte, 2)
 	n, _ := io.ReadFull(f, start)
-	return identity{
-		size:    info.Size(),
-		modTime: info.ModTime(),
-		inode:   inode(info),
-		script:  n < 2 || string(start) == "#!",
-	}, nil
+	id := identityOf(info)
+	id.script = n < 2 || string(start) == "#!"
+	return id, nil
+}
+
+// identityOf is a file's identity, but for whether it is a script.
+func identityOf(info fs.FileInfo) identity {
+	return identity{size: info.Size(), modTime: info.ModTime(), inode: inode(info)}
+}
+
+// Replaced says whether another file has come to the place of the one that was asked for its version, which may be another engine then. Where
+// there is none at the moment, or what it runs is somewhere else, it hasn't.
+func (e *Engine) Replaced() bool {
+	info, err := os.Stat(e.Path)
+	return err == nil && !e.file.script && identityOf(info).String() != e.file.String()
 }
 
 func hash(s string) string {
