@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
 )
@@ -86,12 +86,28 @@ func (s sign) seen(t *testing.T) {
 	t.Fatal("no process took the sign")
 }
 
-// gone fails unless no process has the sign any more within the time.
+// gone fails unless no process has the sign any more within the time. It looks at least once, however late it is.
 func (s sign) gone(t *testing.T, within time.Duration) {
 	t.Helper()
-	s.file.SetReadDeadline(time.Now().Add(within))
-	if _, err := io.Copy(io.Discard, s.file); err != nil {
-		t.Error("a process is left:", err)
+	conn, err := s.file.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 100)
+	for end := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
+		n := 0
+		if connErr := conn.Read(func(fd uintptr) bool { n, err = syscall.Read(int(fd), b); return true }); connErr != nil {
+			t.Fatal(connErr)
+		}
+		switch {
+		case n == 0 && err == nil: // nobody has it open for writing
+			return
+		case n < 0 && !errors.Is(err, syscall.EAGAIN):
+			t.Fatal(err)
+		case n < 0 && time.Now().After(end):
+			t.Error("a process is left")
+			return
+		}
 	}
 }
 
@@ -125,10 +141,10 @@ func TestJailKeepsTheTreeTogether(t *testing.T) {
 			inJails(t, func(t *testing.T, j *jail.Jail) {
 				dir := t.TempDir()
 				s := newSign(t, dir)
-				stray := `setsid sh -c "exec setsid sh -c 'exec 9>` + s.path + `; echo >&9; trap \"\" INT TERM HUP; while :; do sleep 1; done' & exit" >/dev/null 2>&1 & `
+				stray := `setsid sh -c "exec setsid sh -c 'exec 9>` + s.path + `; echo >&9; trap \"\" INT TERM HUP; : >there; while :; do sleep 1; done' & exit" >/dev/null 2>&1 & `
 				script := stray + `while :; do sleep 0.05; done`
 				if end == "exit" {
-					script = stray + `sleep 1; exit 4`
+					script = stray + `until [ -e there ]; do sleep 0.05; done; exit 4`
 				}
 				p := start(t, shell(t, script, func(p *Program) {
 					p.Jail, p.ExitTimeout, p.Cell.Write = j, time.Second, append(p.Cell.Write, dir)
@@ -145,7 +161,7 @@ func TestJailKeepsTheTreeTogether(t *testing.T) {
 					}
 				}
 				r := wait(t, p)
-				s.gone(t, time.Millisecond)
+				s.gone(t, 0)
 				if end == "exit" && r.ExitCode != 4 || end != "exit" && r.Signal != "killed" && r.Signal != "interrupt" {
 					t.Errorf("got %v", r)
 				}
@@ -167,7 +183,7 @@ func TestLimitsOfAJail(t *testing.T) {
 	}
 	for script, want := range map[string]string{
 		"head -c 100000000 /dev/zero | tail -c 100000000 >/dev/null": "run /bin/sh: the limit of 33554432 bytes of memory is reached (setting program_memory_bytes)",
-		"for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done":              "run /bin/sh: the limit of 5 processes and threads is reached (setting program_processes)",
+		"for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & done":            "run /bin/sh: the limit of 5 processes and threads is reached (setting program_processes)",
 		"sleep 0.1": "<nil>",
 	} {
 		var hit error
@@ -213,10 +229,13 @@ func TestDaemonDies(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
-				t.Error("the lock is free while the program runs:", err)
+			switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+			case err == nil:
+				s.gone(t, 0) // only then may the lock be free
+			case !errors.Is(err, syscall.EWOULDBLOCK):
+				t.Error(err)
 			}
-			s.gone(t, 20*time.Second)
+			s.gone(t, daemontest.Patience)
 			if finished := fileExists(dir + "/finished"); finished != test.finishes {
 				t.Errorf("finished: %v", finished)
 			}
@@ -232,24 +251,28 @@ func TestDaemonDiesInAnApply(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for exit timeouts")
 	}
-	const writes = `printf '{"serial":2}' >state; sleep 0.3; `
+	const (
+		finishes = `i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.05; done; printf '{"serial":3}' >state`
+		writes   = `printf '{"serial":2}' >state; until [ -e copied ]; do sleep 0.05; done; `
+		goesOn   = `while :; do sleep 0.05; done`
+	)
 	tests := []struct {
 		name string
-		// onInterrupt is what the engine does when it is interrupted. Otherwise it finishes after a second.
-		onInterrupt string
-		exitTimeout time.Duration
+		// then is what the engine does once its daemon is dead, and onInterrupt what else when it is interrupted.
+		then, onInterrupt string
+		exitTimeout       time.Duration
 		// interrupted is how often it is, and before says that the first time was the daemon's.
 		interrupted string
 		before      bool
 		want        string
 	}{
-		{name: "it may finish", exitTimeout: time.Minute, want: `{"serial":3}`},
-		{name: "it empties the file at its end", onInterrupt: writes + ": >state; exit", exitTimeout: 300 * time.Millisecond, interrupted: "x", want: `{"serial":2}`},
-		{name: "it is killed while it writes", onInterrupt: writes + `printf '{"ser' >state; sleep 60`, exitTimeout: 600 * time.Millisecond, interrupted: "x", want: `{"serial":2}`},
-		{name: "it leaves a FIFO", onInterrupt: writes + "rm state; mkfifo state; exit", exitTimeout: 300 * time.Millisecond, interrupted: "x", want: `{"serial":2}`},
-		{name: "it leaves a link", onInterrupt: writes + "rm state; echo '{}' >other; ln -s other state; exit", exitTimeout: 300 * time.Millisecond, interrupted: "x", want: `{"serial":2}`},
-		{name: "it writes nothing", onInterrupt: "exit", exitTimeout: 300 * time.Millisecond, interrupted: "x", want: `{"serial":1}`},
-		{name: "it was interrupted before", exitTimeout: time.Minute, interrupted: "x", before: true, want: `{"serial":3}`},
+		{name: "it may finish", then: finishes, exitTimeout: time.Minute, want: `{"serial":3}`},
+		{name: "it empties the file at its end", then: writes + ": >state", exitTimeout: time.Minute, want: `{"serial":2}`},
+		{name: "it is killed while it writes", then: writes + `printf '{"ser' >state; ` + goesOn, exitTimeout: 2 * time.Second, interrupted: "x", want: `{"serial":2}`},
+		{name: "it leaves a FIFO", then: writes + "rm state; mkfifo state", exitTimeout: time.Minute, want: `{"serial":2}`},
+		{name: "it leaves a link", then: writes + "rm state; echo '{}' >other; ln -s other state", exitTimeout: time.Minute, want: `{"serial":2}`},
+		{name: "it writes nothing", then: goesOn, onInterrupt: "exit", exitTimeout: 2 * time.Second, interrupted: "x", want: `{"serial":1}`},
+		{name: "it was interrupted before", then: finishes, exitTimeout: time.Minute, interrupted: "x", before: true, want: `{"serial":3}`},
 	}
 	kinds := map[string]testDaemon{"everything": {}, "no namespaces": {Options: jail.Options{NoNamespaces: true}}}
 	if os.Getuid() == 0 {
@@ -277,8 +300,7 @@ func TestDaemonDiesInAnApply(t *testing.T) {
 				d.Keep = &jail.Keep{Work: d.Dir, Dir: record, Files: []string{"state"}}
 				d.ExitTimeout, d.Interrupt = test.exitTimeout, test.before
 				d.Script = `exec 9>` + s.path + `; printf '{"serial":1}' >state; trap 'printf x >>interrupted; echo >&9; ` + test.onInterrupt + `' INT
-echo ready; echo >&9; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.05; done; printf '{"serial":3}' >state`
-				d.Script = strings.ReplaceAll(d.Script, test.onInterrupt+"'", strings.ReplaceAll(test.onInterrupt, "'", `'\''`)+"'")
+echo ready; echo >&9; until [ -e dead ]; do sleep 0.05; done; ` + test.then
 				daemon := startDaemon(t, d)
 				s.seen(t)
 				if test.before {
@@ -286,7 +308,19 @@ echo ready; echo >&9; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.05; done;
 				}
 				daemon.Process.Kill()
 				daemon.Wait()
-				s.gone(t, 20*time.Second)
+				touch(t, filepath.Join(d.Dir, "dead"))
+				if strings.HasPrefix(test.then, writes) {
+					daemontest.Soon(func() bool {
+						states, err := copies.List(record)
+						if err != nil || len(states) == 0 {
+							return false
+						}
+						state, err := states[0].Read()
+						return err == nil && string(state) == `{"serial":2}`
+					})
+					touch(t, filepath.Join(d.Dir, "copied"))
+				}
+				s.gone(t, daemontest.Patience)
 				locked(t, d.Lock)
 				if got, _ := os.ReadFile(filepath.Join(d.Dir, "interrupted")); string(got) != test.interrupted {
 					t.Errorf("interrupts: %q, want %q", got, test.interrupted)
@@ -300,6 +334,13 @@ echo ready; echo >&9; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.05; done;
 				}
 			})
 		}
+	}
+}
+
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -338,7 +379,7 @@ func TestCloseInterruptsOnce(t *testing.T) {
 		dir := t.TempDir()
 		s := newSign(t, dir)
 		p := start(t, shell(t, `exec 9>`+s.path+`; trap 'printf x >>interrupted; echo >&9' INT; echo >&9
-i=0; while [ $i -lt 10 ]; do i=$((i+1)); sleep 0.05; done`, func(p *Program) { p.Jail, p.Dir, p.Cell.Write = j, dir, []string{dir} }))
+until [ -e interrupted ]; do sleep 0.05; done; i=0; while [ $i -lt 10 ]; do i=$((i+1)); sleep 0.05; done`, func(p *Program) { p.Jail, p.Dir, p.Cell.Write = j, dir, []string{dir} }))
 		s.seen(t)
 		if err := p.Interrupt(); err != nil {
 			t.Error(err)

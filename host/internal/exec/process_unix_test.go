@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,6 +26,10 @@ import (
 func TestMain(m *testing.M) {
 	if arguments := os.Getenv("EXEC_TEST_DAEMON"); arguments != "" {
 		beDaemon(arguments)
+	}
+	if signal.Ignored(os.Interrupt) {
+		// As in a daemon: otherwise a shell in the background, which ignores it, would have each program do so.
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -225,11 +230,11 @@ func TestCloseEndsWhatRuns(t *testing.T) {
 		timeout                        time.Duration
 		code                           int32
 	}{
-		{name: "on interrupt", script: `trap "exit 5" INT; echo ready; while :; do sleep 0.05; done`, timeout: 10 * time.Second, code: 5},
+		{name: "on interrupt", script: `trap "exit 5" INT; echo ready; while :; do sleep 0.05; done`, timeout: time.Minute, code: 5},
 		{name: "on kill", script: `trap "" INT; echo ready; while :; do sleep 0.05; done`, timeout: 50 * time.Millisecond,
 			code: -1, killedBy: "close", signal: "killed"},
 		{name: "while its output is full", script: `trap "exit 6" INT; echo ready; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done`,
-			timeout: 10 * time.Second, code: 6},
+			timeout: time.Minute, code: 6},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -249,7 +254,7 @@ func TestCloseEndsWhatRuns(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 			if r := wait(t, p); r.ExitCode != test.code || r.KilledBy != test.killedBy || r.Signal != test.signal {
@@ -271,7 +276,7 @@ func TestProgramLeavesAChild(t *testing.T) {
 				t.Errorf("got %q, %v", stdout, err)
 			}
 			r := wait(t, p)
-			if took := time.Since(began); took > 10*strayGrace {
+			if took := time.Since(began); took > 30*strayGrace {
 				t.Errorf("it took %v", took)
 			}
 			if r.ExitCode != 0 || r.KilledBy != "" {
