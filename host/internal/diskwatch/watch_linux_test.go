@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -146,20 +147,22 @@ func TestOverTheLimitAlready(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a"), 1)
 	write(t, filepath.Join(dir, "b"), 1)
-	killed := make(chan struct{})
-	began := time.Now()
-	end := New([]string{dir}, Limits{Files: 1}).Begin(func() []int { return nil }, func() { close(killed) })
-	select {
-	case <-killed:
-	case <-time.After(10 * lookEvery):
-		t.Error("the program was not killed")
-	}
-	if took := time.Since(began); took > lookEvery*3/4 {
-		t.Errorf("it took %v", took)
-	}
-	if err := end(true); abi.ErrnoOf(err) != abi.Limit {
-		t.Errorf("error %v, want the limit", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		killed := make(chan time.Duration, 1)
+		end := New([]string{dir}, Limits{Files: 1}).Begin(func() []int { return nil }, func() { killed <- time.Since(began) })
+		select {
+		case took := <-killed:
+			if took > lookEvery/2 {
+				t.Errorf("it took %v", took)
+			}
+		case <-time.After(10 * lookEvery):
+			t.Error("the program was not killed")
+		}
+		if err := end(true); abi.ErrnoOf(err) != abi.Limit {
+			t.Errorf("error %v, want the limit", err)
+		}
+	})
 }
 
 // However much is left, it can't be written before the next look at the free space.

@@ -88,14 +88,15 @@ func TestCgroup(t *testing.T) {
 			if out, status, hits := flood(t, j, cell, exe, supervisor.Attempts, "memory=268435456"); status.Signal() != unix.SIGKILL || hits != (cgroup.Hits{Memory: true}) {
 				t.Errorf("a flood of memory: %s, %#x, %+v", out, status, hits)
 			}
-			// Together they are too large, not each: one dies, and the program goes on.
-			const half = "head -c 46000000 /dev/zero | tail -c 46000000 | (sleep 1; wc -c >/dev/null) & "
+			// Together they are too large, not each: one dies, and the program goes on. Until then nobody takes what they have.
+			const half = "head -c 46000000 /dev/zero | { tail -c 46000000 || : >dead; } | (for i in $(seq 600); do [ -e dead ] && break; sleep 0.1; done; wc -c >/dev/null) & "
 			const script = half + half + "wait; echo goes on"
 			if out, status, hits := flood(t, j, cell, "/bin/sh", "-c", script); status != 0 || !strings.Contains(out, "goes on") || hits != (cgroup.Hits{Memory: true}) {
 				t.Errorf("two that are too large together: %s, %#x, %+v", out, status, hits)
 			}
 			began := time.Now()
-			bomb := `b() { b | b & sleep 100; }; b & sleep 1; echo still there`
+			// The shell itself forks no more, and waits for the first that can't.
+			bomb := `mkfifo failed; (sleep 20; echo nothing >failed) & b() { b | b & sleep 100; }; b 2>failed & read failure <failed; echo "$failure"`
 			out, status, hits := flood(t, j, cell, "/bin/sh", "-c", bomb)
 			if !strings.Contains(out, "fork:") && !strings.Contains(out, "Cannot fork") || hits != (cgroup.Hits{Processes: true}) {
 				t.Errorf("a fork bomb: %s, %#x, %+v", out, status, hits)
