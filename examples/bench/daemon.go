@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 // daemon is a provisor that serves sessions in a process of its own, as operators have it.
 type daemon struct {
 	address string
+	metrics string // the socket on which it says what it counts
 	command *exec.Cmd
 	ended   chan error
 	log     *strings.Builder
@@ -32,9 +35,10 @@ func (b *bench) startDaemon(ctx context.Context, plugin string, args ...string) 
 		return nil, err
 	}
 	socket := filepath.Join(dir, "s")
-	d := &daemon{address: "unix:" + socket, ended: make(chan error, 1), log: new(strings.Builder)}
+	d := &daemon{address: "unix:" + socket, metrics: filepath.Join(dir, "m"), ended: make(chan error, 1), log: new(strings.Builder)}
 	d.command = exec.Command(b.provisor, append([]string{
 		"serve", "--listen", d.address, "--log-level", "warn", "--data-dir", filepath.Join(dir, "data"), "--plugin", plugin, "--mirror", b.mirror,
+		"--telemetry-listen", "unix:" + d.metrics,
 	}, args...)...)
 	d.command.Stdout, d.command.Stderr = d.log, d.log
 	if err := d.command.Start(); err != nil {
@@ -66,6 +70,35 @@ func (d *daemon) stop() error {
 }
 
 func (d *daemon) dial() (*client.Client, error) { return client.Dial(d.address, client.Options{}) }
+
+// supervisors is the processor time that the supervisors of its engines have used by themselves. The system counts it together with that of
+// the engines, and so does cpu. To ask is work for the daemon, which is none of a session's.
+func (d *daemon) supervisors(ctx context.Context) (time.Duration, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", d.metrics)
+	}}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://daemon/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	const name = "provisor_supervisor_cpu_seconds_total "
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, name); ok {
+			seconds, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return time.Duration(seconds * float64(time.Second)), err
+		}
+	}
+	return 0, fmt.Errorf("the daemon does not count %s", name)
+}
 
 // cpu is the processor time that the daemon has used, and that of its children that have ended.
 func (d *daemon) cpu() (own, children time.Duration, err error) {

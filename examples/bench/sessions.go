@@ -21,7 +21,8 @@ type sessionVariant struct {
 	name    string
 	play    player
 	samples report.Samples
-	// daemon serves the sessions, if one does; own is its processor time, engine that of its children, or those of this process.
+	// daemon serves the sessions, if one does; own is its processor time and that of its supervisors, engine that of all else that it or this
+	// process has started.
 	daemon      *daemon
 	own, engine time.Duration
 }
@@ -51,7 +52,7 @@ func sessions(ctx context.Context, b *bench) (_ report.Section, err error) {
 			"script is the plain sequence of engine runs that such a session takes where nothing is remembered (10 for a plan and its graph). " +
 			"A later session has the version of a template that another session had before. " +
 			"Graphs are derived from the configuration, unless they are said to be the engine's. " +
-			"CPU is all processor time, also of the supervisors of engines; own is the daemon's, with that of its plugins.",
+			"CPU is all processor time; own is that of all but the engines with their providers: of the daemon with its plugins, and of the supervisors of engines.",
 	}
 	for _, templ := range []struct {
 		name, main string
@@ -192,9 +193,12 @@ func measureSessions(ctx context.Context, variants []*sessionVariant, warm, roun
 }
 
 func (v *sessionVariant) measure(ctx context.Context, counts bool) error {
-	var own, engine time.Duration
-	var err error
-	if own, engine, err = v.cpu(); err != nil {
+	supervisors, err := v.supervisors(ctx)
+	if err != nil {
+		return err
+	}
+	own, engine, err := v.cpu()
+	if err != nil {
 		return err
 	}
 	var took time.Duration
@@ -204,11 +208,24 @@ func (v *sessionVariant) measure(ctx context.Context, counts bool) error {
 	}
 	v.samples.Add(took)
 	ownNow, engineNow, err := v.cpu()
-	v.own, v.engine = v.own+ownNow-own, v.engine+engineNow-engine
+	if err != nil {
+		return err
+	}
+	supervisorsNow, err := v.supervisors(ctx)
+	supervised := supervisorsNow - supervisors
+	v.own, v.engine = v.own+ownNow-own+supervised, v.engine+engineNow-engine-supervised
 	return err
 }
 
-// cpu is the processor time that the daemon has used, if there is one, and that of the engines that have ended.
+// supervisors is the processor time of the daemon's supervisors, if there is a daemon.
+func (v *sessionVariant) supervisors(ctx context.Context) (time.Duration, error) {
+	if v.daemon == nil {
+		return 0, nil
+	}
+	return v.daemon.supervisors(ctx)
+}
+
+// cpu is the processor time that the daemon has used, if there is one, and that of what was started and has ended.
 func (v *sessionVariant) cpu() (own, engine time.Duration, err error) {
 	if v.daemon != nil {
 		return v.daemon.cpu()
@@ -218,7 +235,7 @@ func (v *sessionVariant) cpu() (own, engine time.Duration, err error) {
 	return 0, time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
 }
 
-// share is the daemon's share in the processor time, in percent.
+// share is our own share in the processor time, in percent: of all but the engines and their providers.
 func (v *sessionVariant) share() float64 {
 	return 100 * float64(v.own) / float64(max(1, v.own+v.engine))
 }

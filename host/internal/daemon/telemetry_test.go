@@ -153,7 +153,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for _, sample := range []string{
-		`provisor_guest_cpu_seconds_total{plugin="echo",tenant="team-b"}`, `provisor_queue_slots`, `provisor_disk_free_bytes`, `provisor_disk_free_floor_bytes`,
+		`provisor_guest_cpu_seconds_total{plugin="echo",tenant="team-b"}`, `provisor_supervisor_cpu_seconds_total`, `provisor_queue_slots`, `provisor_disk_free_bytes`, `provisor_disk_free_floor_bytes`,
 	} {
 		if got[sample] <= 0 {
 			t.Errorf("%s is %v", sample, got[sample])

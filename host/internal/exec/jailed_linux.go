@@ -3,6 +3,7 @@ package exec
 import (
 	osexec "os/exec"
 	"syscall"
+	"time"
 
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -71,6 +72,8 @@ func (j *jailed) awaitGone() error {
 	}
 	return j.gone
 }
+
+func (j *jailed) supervisorCPU() time.Duration { return j.SupervisorCPU() }
 
 func (j *jailed) interrupt() error { j.Interrupt(); return nil }
 

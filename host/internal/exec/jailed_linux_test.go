@@ -53,6 +53,34 @@ func inJails(t *testing.T, test func(*testing.T, *jail.Jail)) {
 	}
 }
 
+// The processor time of a supervisor is told apart from that of its program, and of what the program leaves to be killed.
+func TestSupervisorCPU(t *testing.T) {
+	inJails(t, func(t *testing.T, j *jail.Jail) {
+		const busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
+		p := Program{Path: "/bin/sh", Args: []string{"-c", "(" + busy + "; sleep 60) & " + busy + "; wait $!"}, Dir: t.TempDir(), Jail: j, ExitTimeout: time.Millisecond}
+		p.Cell.Write = []string{p.Dir}
+		var before, after unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &before); err != nil {
+			t.Fatal(err)
+		}
+		pr, err := Start(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := pr.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &after); err != nil {
+			t.Fatal(err)
+		}
+		all := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+		if own := pr.SupervisorCPU(); own <= 0 || own > all/4 {
+			t.Errorf("the supervisor took %v of %v", own, all)
+		}
+	})
+}
+
 // sign shows whether a process lives, which need not have an id that is known here: it holds the sign's file open for writing.
 type sign struct {
 	path string

@@ -18,6 +18,7 @@ type metrics struct {
 	registry *prometheus.Registry
 
 	sessions, requests, guestCPU, programs, limits, states, refused, reloads *prometheus.CounterVec
+	supervisorCPU                                                            prometheus.Counter
 	open                                                                     *prometheus.GaugeVec
 	requestTime, programTime                                                 *prometheus.HistogramVec
 	wait                                                                     prometheus.Histogram
@@ -45,6 +46,8 @@ func newMetrics(version string, status func() (host.Status, bool)) *metrics {
 		programs: counter("provisor_program_runs_total", "Runs of the engine, by its command and how they ended.", "command", "outcome"),
 		programTime: prometheus.NewHistogramVec(histogram("provisor_program_duration_seconds",
 			"How long runs of the engine took."), []string{"command"}),
+		supervisorCPU: prometheus.NewCounter(prometheus.CounterOpts{Name: "provisor_supervisor_cpu_seconds_total",
+			Help: "Processor time of the supervisors of engine runs, without the engines."}),
 		limits:  counter("provisor_limit_hits_total", "Requests and sessions that ran into a limit or quota, by its setting.", "tenant", "limit"),
 		states:  counter("provisor_states_total", "States of applies that reached the client (delivered), or are kept since nothing says so (kept).", "tenant", "result"),
 		refused: counter("provisor_streams_refused_total", "Streams that were refused before they were a tenant's session.", "reason"),
@@ -54,8 +57,8 @@ func newMetrics(version string, status func() (host.Status, bool)) *metrics {
 		Name: "provisor_build_info", Help: "Always 1; what is running is in the labels.",
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(build, m.sessions, m.open, m.requests, m.requestTime, m.wait, m.guestCPU, m.programs, m.programTime, m.limits, m.states,
-		m.refused, m.reloads, newStatusCollector(status),
+	m.registry.MustRegister(build, m.sessions, m.open, m.requests, m.requestTime, m.wait, m.guestCPU, m.programs, m.programTime, m.supervisorCPU, m.limits,
+		m.states, m.refused, m.reloads, newStatusCollector(status),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// An alert on what has never happened needs a zero to begin with.
 	for _, outcome := range []string{"ok", "failed"} {
@@ -88,6 +91,7 @@ func (m *metrics) End(_ context.Context, a observe.Activity) {
 	case *observe.Program:
 		m.programs.WithLabelValues(a.Command, a.Outcome).Inc()
 		m.programTime.WithLabelValues(a.Command).Observe(a.Ended.Sub(a.Began).Seconds())
+		m.supervisorCPU.Add(a.SupervisorCPU.Seconds())
 	}
 }
 

@@ -2,9 +2,9 @@ package jail
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	osexec "os/exec"
 	"slices"
@@ -33,7 +33,8 @@ var supervisorEnv = []string{"GOMAXPROCS=2", "GOGC=off", "GOMEMLIMIT=32MiB", "GO
 type Process struct {
 	supervisor *osexec.Cmd
 	pidfd      int
-	events     *json.Decoder
+	events     io.Reader
+	programCPU time.Duration // as the supervisor tells it
 
 	mu      sync.Mutex // over what follows
 	control *os.File
@@ -66,7 +67,7 @@ func (j *Jail) start(spec *supervisor.Spec, c *Command) (_ *Process, err error) 
 		return nil, fmt.Errorf("jail: make the control socket: %w", err)
 	}
 	defer child.Close()
-	p := &Process{control: control, events: json.NewDecoder(bufio.NewReader(control)), pidfd: -1}
+	p := &Process{control: control, events: bufio.NewReader(control), pidfd: -1}
 	// A session of its own: what a terminal sends to its processes does not reach the program, and there is no terminal to write to.
 	attr := &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd}
 	tasks, err := j.group(&c.Cell, p, attr)
@@ -169,11 +170,11 @@ func (p *Process) begin(spec *supervisor.Spec, drains []*os.File) error {
 	if err := unblock(drains); err != nil {
 		return fmt.Errorf("jail: read the program's output: %w", err)
 	}
-	if err := supervisor.WriteSpec(p.control, spec); err != nil && !errors.Is(err, unix.EPIPE) {
+	if err := supervisor.Write(p.control, spec); err != nil && !errors.Is(err, unix.EPIPE) {
 		return fmt.Errorf("jail: tell the supervisor what to run: %w", err)
 	}
 	var e supervisor.Event
-	switch err := p.events.Decode(&e); {
+	switch err := supervisor.Read(p.events, &e); {
 	case err != nil:
 		return fmt.Errorf("jail: %w before it could start the program", ErrLost)
 	case e.Failure != nil:
@@ -186,7 +187,7 @@ func (p *Process) begin(spec *supervisor.Spec, drains []*os.File) error {
 func (p *Process) AwaitExit() (supervisor.Exit, error) {
 	for {
 		var e supervisor.Event
-		if err := p.events.Decode(&e); err != nil {
+		if err := supervisor.Read(p.events, &e); err != nil {
 			return supervisor.Exit{}, ErrLost
 		}
 		if e.Exit != nil {
@@ -255,12 +256,29 @@ func (p *Process) Processes() []int {
 // Hits are the limits of the cell that the program has hit, of those that a cgroup enforces. Finish has been called.
 func (p *Process) Hits() cgroup.Hits { return p.hits }
 
+// SupervisorCPU is the processor time of the supervisor itself, without the program. Finish has been called.
+func (p *Process) SupervisorCPU() time.Duration {
+	state := p.supervisor.ProcessState
+	if state == nil {
+		return 0
+	}
+	// The system counts what the supervisor has reaped together with itself.
+	return max(0, state.UserTime()+state.SystemTime()-p.programCPU)
+}
+
 // awaitGone waits for the supervisor's end, which is that of all that was below it.
 func (p *Process) awaitGone(timeout time.Duration) bool {
 	deadline := time.Now().Add(timeout)
 	// Its end of the socket is closed shortly before. Waiting for that takes no thread.
 	_ = p.control.SetReadDeadline(deadline)
-	for p.events.Decode(new(supervisor.Event)) == nil {
+	for {
+		var e supervisor.Event
+		if supervisor.Read(p.events, &e) != nil {
+			break
+		}
+		if e.Gone != nil {
+			p.programCPU = e.Gone.CPU
+		}
 	}
 	if p.pidfd < 0 {
 		return true // an old kernel; waiting for the process takes as long as it takes

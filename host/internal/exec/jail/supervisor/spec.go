@@ -1,11 +1,8 @@
 package supervisor
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"syscall"
 	"time"
 )
@@ -20,7 +17,7 @@ type Spec struct {
 	ExitTimeout time.Duration
 	// Keep, if not nil, is what an apply writes its states to: the supervisor copies them once the daemon is gone, and interrupts the program
 	// only when it has had ExitTimeout to finish.
-	Keep *Keep `json:",omitempty"`
+	Keep *Keep
 
 	// Drains are read ends of the program's output: read once the daemon no longer does, so that the program can come to its end.
 	Drains int
@@ -33,28 +30,28 @@ type Spec struct {
 	// First says that the supervisor is the first process of a pid namespace.
 	First bool
 	// Root, if not nil, is the root directory of the supervisor and the program. The supervisor has a mount namespace then.
-	Root *Root `json:",omitempty"`
+	Root *Root
 	// Loopback brings up the loopback device of the supervisor's network namespace.
-	Loopback bool `json:",omitempty"`
+	Loopback bool
 	// Limits are set for the supervisor and the program, Processes for the program alone (0 = not at all).
-	Limits    []Limit `json:",omitempty"`
-	Processes uint64  `json:",omitempty"`
+	Limits    []Limit
+	Processes uint64
 	// Victim is added to how likely the kernel kills the program when memory is short.
-	Victim int `json:",omitempty"`
+	Victim int
 
 	// What the program alone takes on, in this order.
 
 	// Tasks is the number of files by which its thread gets into cgroups: 0 is written into each.
-	Tasks int `json:",omitempty"`
+	Tasks int
 	// DropCapabilities leaves it no capabilities, and none to gain.
-	DropCapabilities bool `json:",omitempty"`
+	DropCapabilities bool
 	// User is whom it becomes, user and group; 0 = it stays who it is.
-	User int `json:",omitempty"`
+	User int
 	// NoNewPrivileges: what it executes gives it no more rights than it has.
-	NoNewPrivileges bool      `json:",omitempty"`
-	Landlock        *Landlock `json:",omitempty"`
+	NoNewPrivileges bool
+	Landlock        *Landlock
 	// Filters are seccomp filters, each an array of struct sock_filter in the machine's own form.
-	Filters [][]byte `json:",omitempty"`
+	Filters [][]byte
 }
 
 // Keep is where an apply has its states.
@@ -96,13 +93,13 @@ const (
 type Mount struct {
 	Kind Kind
 	// Source is where a Bind comes from. One that does not exist is left out.
-	Source string `json:",omitempty"`
+	Source string
 	// Target is an absolute path.
 	Target string
 	// Write says that it may be written to, NoExec that nothing in there is executed, Devices that device files work.
-	Write, NoExec, Devices bool `json:",omitempty"`
+	Write, NoExec, Devices bool
 	// Size bounds a Temporary, in bytes.
-	Size int64 `json:",omitempty"`
+	Size int64
 }
 
 // Landlock is a ruleset.
@@ -121,9 +118,10 @@ type Rule struct {
 
 // Event is what a supervisor tells the daemon: exactly one of these.
 type Event struct {
-	Started bool     `json:",omitempty"`
-	Failure *Failure `json:",omitempty"`
-	Exit    *Exit    `json:",omitempty"`
+	Started bool
+	Failure *Failure
+	Exit    *Exit
+	Gone    *Gone
 }
 
 // Exit is how the program itself ended.
@@ -132,13 +130,19 @@ type Exit struct {
 	MaxRSS int64 // bytes
 }
 
+// Gone is the last there is to say: nothing of the program is left.
+type Gone struct {
+	// CPU is the processor time of the program and of all that it has started.
+	CPU time.Duration
+}
+
 // Failure is why the program was not started.
 type Failure struct {
 	// Layer is the part of the jail that could not be put up; empty = the program could not be executed.
-	Layer string `json:",omitempty"`
+	Layer string
 	// What was tried.
 	What  string
-	Errno syscall.Errno `json:",omitempty"`
+	Errno syscall.Errno
 	Text  string
 }
 
@@ -162,34 +166,4 @@ func failed(layer, what string, err error) *Failure {
 	f := &Failure{Layer: layer, What: what, Text: err.Error()}
 	errors.As(err, &f.Errno)
 	return f
-}
-
-// maxSpec is far above what fits into a program's arguments and environment.
-const maxSpec = 64 << 20
-
-// WriteSpec writes a Spec for a supervisor to read.
-func WriteSpec(w io.Writer, s *Spec) error {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...))
-	return err
-}
-
-func readSpec(r io.Reader) (*Spec, error) {
-	var size [4]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
-		return nil, err
-	}
-	n := binary.BigEndian.Uint32(size[:])
-	if n > maxSpec {
-		return nil, fmt.Errorf("a specification of %d bytes", n)
-	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, err
-	}
-	s := &Spec{}
-	return s, json.Unmarshal(b, s)
 }

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"encoding/json"
 	"io"
 	"os"
 	"os/signal"
@@ -16,7 +15,6 @@ import (
 type supervisor struct {
 	*Spec
 	control *os.File
-	events  *json.Encoder
 
 	// score is the supervisor's own oom_score_adj, open since before it was hidden; nil = it is as it was.
 	score *os.File
@@ -37,27 +35,40 @@ func run() int {
 	// Before the first descriptor is made: what the daemon was started with, knowingly or not, is none of the program's business.
 	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
 	control := os.NewFile(ControlFile, "control")
-	spec, err := readSpec(control)
-	if err != nil {
+	spec := &Spec{}
+	if Read(control, spec) != nil {
 		return 2 // the daemon is gone, or this was no daemon
 	}
-	s := &supervisor{Spec: spec, control: control, events: json.NewEncoder(control)}
+	s := &supervisor{Spec: spec, control: control}
 	ignoreSignals()
 	if failure := s.prepare(); failure != nil {
-		_ = s.events.Encode(Event{Failure: failure})
+		s.tell(&Event{Failure: failure})
 		return 1
 	}
 	if failure := s.start(); failure != nil {
-		_ = s.events.Encode(Event{Failure: failure})
+		s.tell(&Event{Failure: failure})
 		return 1
 	}
 	s.spare()
-	_ = s.events.Encode(Event{Started: true})
+	s.tell(&Event{Started: true})
 	if !s.Try {
 		s.attend()
 		s.keeping.end()
+		s.tell(&Event{Gone: &Gone{CPU: childrenCPU()}})
 	}
 	return 0
+}
+
+// tell tells the daemon, if there still is one.
+func (s *supervisor) tell(e *Event) { _ = Write(s.control, e) }
+
+// childrenCPU is the processor time of all that was reaped.
+func childrenCPU() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_CHILDREN, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // ignoreSignals lets the signals pass that are sent to all processes of a terminal or a service: the daemon decides when the program
@@ -183,7 +194,7 @@ func (s *supervisor) attend() {
 				return
 			}
 			s.exited = true
-			_ = s.events.Encode(Event{Exit: &Exit{Status: syscall.WaitStatus(e.status), MaxRSS: e.maxRSS}})
+			s.tell(&Event{Exit: &Exit{Status: syscall.WaitStatus(e.status), MaxRSS: e.maxRSS}})
 			s.killing = s.killing || commands == nil
 		}
 		again = nil
