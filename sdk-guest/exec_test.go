@@ -197,15 +197,21 @@ func TestDeadlineOfThePluginsOwn(t *testing.T) {
 	var expire context.CancelCauseFunc
 	s.Program("gentle", func(run *guesttest.Run) int { expire(context.DeadlineExceeded); <-run.Interrupted; return 130 })
 	s.Program("stubborn", func(run *guesttest.Run) int { expire(context.DeadlineExceeded); <-run.Killed; return 0 })
-	for program, want := range map[string]string{"gentle": "exit status 130", "stubborn": "signal: killed"} {
+	for program, tt := range map[string]struct {
+		waitDelay time.Duration
+		want      string
+	}{
+		"gentle":   {time.Hour, "exit status 130"},
+		"stubborn": {10 * time.Millisecond, "signal: killed"},
+	} {
 		t.Run(program, func(t *testing.T) {
 			var ctx context.Context
 			ctx, expire = context.WithCancelCause(s.Context())
 			c := guest.Command(ctx, program)
-			c.WaitDelay = 10 * time.Millisecond
+			c.WaitDelay = tt.waitDelay
 			err := c.Run()
-			if err == nil || err.Error() != want || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Run() = %v, want %s", err, want)
+			if err == nil || err.Error() != tt.want || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Run() = %v, want %s", err, tt.want)
 			}
 		})
 	}
