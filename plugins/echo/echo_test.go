@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -277,19 +278,19 @@ func TestTimeAndMemory(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	// The cancel must not come before the step after the log has begun, also on a busy machine.
-	const cancelDelay = 200 * time.Millisecond
 	for name, c := range map[string]struct {
 		script, want string
 		logs         string
+		// in is the function of the step that is to be canceled.
+		in string
 	}{
-		"sleep":           {"log info go\nsleep 1h\nlog info after", "echo.txt:3: sleep: canceled", "INFO: go\n"},
-		"busy":            {"log info go\nbusy 1h\nlog info after", "echo.txt:3: busy: canceled", "INFO: go\n"},
-		"flood":           {"flood info 10000000 go", "echo.txt:2: flood: canceled", ""},
-		"run":             {"run tool", "echo.txt:2: run: canceled", "INFO: go\n"},
-		"succeed":         {"cancel succeed\nerror from before\nlog info go\nsleep 1h\nlog info after", "from before", "INFO: go\n"},
-		"ignore":          {"cancel ignore\nlog info go\nsleep 400ms\nbusy 1ms\nflood info 1 after", "", "INFO: go\nINFO: after\n"},
-		"ignore, program": {"cancel ignore\nrun tool\nlog info after", "echo.txt:3: run: exit status 1", "INFO: go\n"},
+		"sleep":           {"log info go\nsleep 1h\nlog info after", "echo.txt:3: sleep: canceled", "INFO: go\n", "sleep"},
+		"busy":            {"log info go\nbusy 1h\nlog info after", "echo.txt:3: busy: canceled", "INFO: go\n", "busy"},
+		"flood":           {"flood info 10000000 go", "echo.txt:2: flood: canceled", "", "flood"},
+		"run":             {"run tool", "echo.txt:2: run: canceled", "INFO: go\n", "run"},
+		"succeed":         {"cancel succeed\nerror from before\nlog info go\nsleep 1h\nlog info after", "from before", "INFO: go\n", "sleep"},
+		"ignore":          {"cancel ignore\nlog info go\nsleep 400ms\nbusy 1ms\nflood info 1 after", "", "INFO: go\nINFO: after\n", "sleep"},
+		"ignore, program": {"cancel ignore\nrun tool\nlog info after", "echo.txt:3: run: exit status 1", "INFO: go\n", "run"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := begin(t, "on plan\n"+c.script)
@@ -299,14 +300,33 @@ func TestCancel(t *testing.T) {
 				return 1
 			})
 			var once sync.Once
-			s.OnLog(func(*pb.Log) { once.Do(func() { time.AfterFunc(cancelDelay, s.Cancel) }) })
-			if got := s.Plan(&pb.PlanRequest{}).GetError(); got != c.want {
+			var canceling sync.WaitGroup
+			done := make(chan struct{})
+			s.OnLog(func(*pb.Log) {
+				once.Do(func() { canceling.Go(func() { awaitStep(c.in, done); s.Cancel() }) })
+			})
+			got := s.Plan(&pb.PlanRequest{}).GetError()
+			close(done)
+			canceling.Wait()
+			if got != c.want {
 				t.Errorf("error %q, want %q", got, c.want)
 			}
 			if got := s.LogText(); got != c.logs && name != "flood" {
 				t.Errorf("logs %q, want %q", got, c.logs)
 			}
 		})
+	}
+}
+
+// awaitStep waits until the plugin is in that step, of which this process's stacks tell, or is done.
+func awaitStep(name string, done <-chan struct{}) {
+	stacks := make([]byte, 1<<20)
+	for !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("(*performance)."+name+"(")) {
+		select {
+		case <-done:
+			return
+		case <-time.After(time.Millisecond):
+		}
 	}
 }
 
