@@ -265,7 +265,7 @@ func TestBounds(t *testing.T) {
 		if _, err := derive(files(template), "terraform", installed, 1<<20, 1<<20); !errors.Is(err, errTooBig) {
 			t.Errorf("%s: %v, want %v", name, err, errTooBig)
 		}
-		if took := time.Since(began); took > 20*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s: it took %v", name, took)
 		}
 		runtime.ReadMemStats(&after)
