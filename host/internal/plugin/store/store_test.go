@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -179,6 +180,7 @@ func changeForEver(dir string) error {
 		if err := add(s, next); err != nil {
 			return err
 		}
+		fmt.Println("changed")
 		if p := s.State().Plugins["a"]; next > 2 && p.Versions[fmt.Sprintf("%d.0.0", next-2)] != nil {
 			if err := remove(s, next-2); err != nil {
 				return err
@@ -193,7 +195,7 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	newest, changed := -1, 0
 	for range 25 {
-		kill(t, dir, time.Duration(rng.IntN(80_000))*time.Microsecond)
+		kill(t, dir, rng.IntN(3), time.Duration(rng.IntN(40_000))*time.Microsecond)
 		s := open(t, dir)
 		checkWhole(t, s)
 		n := -1
@@ -219,7 +221,8 @@ func TestKill(t *testing.T) {
 	t.Logf("%d of 25 killed processes had changed something, %d versions in all", changed, newest+1)
 }
 
-func kill(t *testing.T, dir string, after time.Duration) {
+// kill kills a process that changes the store a while after it has changed it so often.
+func kill(t *testing.T, dir string, changes int, after time.Duration) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -234,8 +237,11 @@ func kill(t *testing.T, dir string, after time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := out.Read(make([]byte, 1)); err != nil {
-		t.Errorf("it ended before it began: %v", err)
+	said := bufio.NewScanner(out)
+	for range 1 + changes {
+		if !said.Scan() {
+			t.Errorf("it ended before it was killed: %v", said.Err())
+		}
 	}
 	time.Sleep(after)
 	if err := c.Process.Kill(); err != nil {
