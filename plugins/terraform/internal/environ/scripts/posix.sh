@@ -63,14 +63,21 @@ cd "${HOME:-/}" 2>/dev/null || cd / || exit 1
 # The agent runs beside this shell, which passes signals on to it: the first process of a container would otherwise keep
 # them to itself, and the agent would never get to run its shutdown scripts.
 stopping=""
+agent=""
+early=""
 pass_on() {
 	stopping=1
-	kill -s "$1" "$agent" 2>/dev/null
+	if [ -n "$agent" ]; then
+		kill -s "$1" "$agent" 2>/dev/null
+	else
+		early=$1
+	fi
 }
-"$binary" agent &
-agent=$!
 trap "pass_on TERM" TERM
 trap "pass_on INT" INT
+"$binary" agent &
+agent=$!
+[ -z "$early" ] || kill -s "$early" "$agent" 2>/dev/null
 while :; do
 	wait "$agent"
 	code=$?
