@@ -133,7 +133,7 @@ func TestEngineIsKilled(t *testing.T) {
 		w.await(t, 1, 0)
 		time.Sleep(rand.N(applyTime))
 		if pid := v.engine(); pid != 0 {
-			kill(t, pid, syscall.SIGKILL)
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
 		}
 		answer := <-done
 		if answer.err != nil {
@@ -237,9 +237,10 @@ func TestAnswerIsNotDelivered(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWitness(t)
 			v := newVictim(t, t.TempDir(), "--drain-timeout", "100ms")
-			s := v.planned(w.template(millis))
+			// The apply does not end by itself before that.
+			s := v.planned(w.template(millis, 600_000))
 			done := v.apply(s)
-			w.await(t, chains+1, 0)
+			w.await(t, 2*chains, chains)
 			tt.lose(v, s)
 			answer := <-done
 			v.awaitNoProcess()

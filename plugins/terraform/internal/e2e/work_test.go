@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -16,33 +17,34 @@ import (
 func TestCancelApply(t *testing.T) {
 	const slowTemplate = `
 resource "fixture_slow" "first" { seconds = 0 }
-resource "fixture_slow" "second" {
-  seconds    = 300
+resource "fixture_witnessed" "second" {
+  name       = "second"
+  address    = %q
+  millis     = 600000
   depends_on = [fixture_slow.first]
 }
 resource "fixture_slow" "third" {
   seconds    = 0
-  depends_on = [fixture_slow.second]
+  depends_on = [fixture_witnessed.second]
 }
 `
 	onEngines(t, func(t *testing.T, d *daemon) {
-		r := record(t, d)
-		r.init(archive(t, "main.tf", slowTemplate))
+		r, w := record(t, d), newWitness(t)
+		r.init(archive(t, "main.tf", fmt.Sprintf(slowTemplate, w.listener.Addr())))
 		r.plan(&pb.PlanRequest{})
 		r.onLog = func(line string) {
-			if !strings.HasPrefix(line, "INFO fixture_slow.second: Creating...") {
+			if !strings.HasPrefix(line, "INFO fixture_witnessed.second: Creating...") {
 				return
 			}
 			// The engine says so before it calls the provider, and a provider that is told to stop before the call does not stop it.
-			time.AfterFunc(2*time.Second, func() {
-				if err := r.session.Cancel(); err != nil {
-					t.Error(err)
-				}
-			})
+			w.await(t, 1, 0)
+			if err := r.session.Cancel(); err != nil {
+				t.Error(err)
+			}
 		}
 		began := time.Now()
 		apply := r.do(applyRequest(&pb.ApplyRequest{})).GetApply()
-		if took := time.Since(began); took > 2*time.Minute {
+		if took := time.Since(began); took > 5*time.Minute {
 			t.Errorf("it took %v", took)
 		}
 		if want := "terraform apply: canceled: exit status 1"; apply.GetError() != want {
@@ -52,7 +54,7 @@ resource "fixture_slow" "third" {
 		// The session goes on: what was made is known, and the rest is still to be made.
 		r.onLog = nil
 		contents, err := planContents(r.plan(&pb.PlanRequest{}).GetPlan())
-		if want := []string{"plan", "no-op fixture_slow.first", "create fixture_slow.second", "create fixture_slow.third"}; err != nil || !slices.Equal(contents, want) {
+		if want := []string{"plan", "no-op fixture_slow.first", "create fixture_slow.third", "create fixture_witnessed.second"}; err != nil || !slices.Equal(contents, want) {
 			t.Errorf("the next plan: %q, %v; want %q", contents, err, want)
 		}
 	})
