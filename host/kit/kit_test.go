@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	_ "github.com/provisor/provisor/host/internal/sandbox/compiler/compilertest"
 )
@@ -29,7 +28,6 @@ func TestEchoPasses(t *testing.T) {
 	}
 	TestWith(t, Options{
 		Plugin: filepath.FromSlash("../../plugins/echo"), Template: filepath.FromSlash("testdata/echo"), CacheDir: sharedCache(t),
-		GracePeriod: 5 * time.Second,
 	})
 }
 

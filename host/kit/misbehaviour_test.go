@@ -45,16 +45,17 @@ func TestMisbehavingScripts(t *testing.T) {
 		cases        string
 		want         []string
 		text         string
+		timeout      time.Duration
 	}{
-		{"answers twice", "on plan\nrespond\nrespond", "answers respond-once order", []string{"failed respond-once"}, "this request has had its response"},
-		{"does not answer", "on graph\nreturn 0", "module answers respond-once", []string{"failed answers", "failed respond-once"}, "without an answer"},
-		{"answers another request", "on parse\nrespond {\"graph\": {}}", "answers", []string{"failed answers"}, "parse request with a GraphComplete"},
-		{"traps", "on apply\ntrap", "answers order", []string{"failed answers", "failed order"}, "trapped"},
-		{"traps the second time", "on parse 2\ntrap", "answers order", []string{"failed order"}, "trapped"},
-		{"fails at what it must do", "on plan\nerror no", "answers", []string{"failed answers"}, "plan failed: no"},
-		{"never ends", "on parse\nspin", "answers", []string{"failed answers"}, "ran longer than"},
-		{"ignores a cancel", "on plan\ncancel ignore\nsleep 1s", "answers cancel/parse cancel/plan", []string{"failed cancel/plan"}, lateAnswer},
-		{"ignores a deadline", "on plan\nrun terraform version\ncancel ignore\nsleep 1s", "answers deadline", []string{"failed deadline"}, lateAnswer},
+		{"answers twice", "on plan\nrespond\nrespond", "answers respond-once order", []string{"failed respond-once"}, "this request has had its response", 0},
+		{"does not answer", "on graph\nreturn 0", "module answers respond-once", []string{"failed answers", "failed respond-once"}, "without an answer", 0},
+		{"answers another request", "on parse\nrespond {\"graph\": {}}", "answers", []string{"failed answers"}, "parse request with a GraphComplete", 0},
+		{"traps", "on apply\ntrap", "answers order", []string{"failed answers", "failed order"}, "trapped", 0},
+		{"traps the second time", "on parse 2\ntrap", "answers order", []string{"failed order"}, "trapped", 0},
+		{"fails at what it must do", "on plan\nerror no", "answers", []string{"failed answers"}, "plan failed: no", 0},
+		{"never ends", "on parse\nspin", "answers", []string{"failed answers"}, "ran longer than", 3 * time.Second},
+		{"ignores a cancel", "on plan\ncancel ignore\nsleep 2s", "answers cancel/plan", []string{"failed cancel/plan"}, lateAnswer, 0},
+		{"ignores a deadline", "on plan\nrun terraform version\ncancel ignore\nsleep 4s", "answers deadline", []string{"failed deadline"}, lateAnswer, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			template := t.TempDir()
@@ -62,7 +63,9 @@ func TestMisbehavingScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := Options{
-				Plugin: filepath.FromSlash("../../plugins/echo"), Template: template, GracePeriod: 200 * time.Millisecond, RequestTimeout: 3 * time.Second,
+				Plugin: filepath.FromSlash("../../plugins/echo"), Template: template, RequestTimeout: test.timeout,
+				// Far less than those sleep who ignore that they are to end.
+				GracePeriod: 200 * time.Millisecond,
 			}
 			got, text := outcomes(t, o, strings.Fields(test.cases)...)
 			if diff := cmp.Diff(test.want, got); diff != "" || !strings.Contains(text, test.text) {
@@ -99,7 +102,7 @@ func TestMisbehavingModules(t *testing.T) {
 			if err := os.WriteFile(file, test.module, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, text := outcomes(t, Options{Plugin: file, GracePeriod: time.Second}, test.cases...)
+			got, text := outcomes(t, Options{Plugin: file}, test.cases...)
 			if diff := cmp.Diff(test.want, got); diff != "" || !strings.Contains(text, test.text) {
 				t.Errorf("%s\n%s\nwant %q", diff, text, test.text)
 			}
