@@ -137,7 +137,7 @@ func TestSameTime(t *testing.T) {
 	}
 	median := func(i int) time.Duration { return times[i][len(times[i])-1] }
 	for i := range tokens {
-		if 2*median(i) < median(0) || median(i) > 2*median(0) {
+		if 5*median(i) < median(0) || median(i) > 5*median(0) {
 			t.Errorf("the token %q takes %s, the first right one %s", tokens[i], median(i), median(0))
 		}
 	}

@@ -83,7 +83,7 @@ func TestGoGuest(t *testing.T) {
 		"allocate": {Memory, "the limit is 64 MiB (setting memory_bytes); it then trapped: unreachable"},
 	} {
 		t.Run(request, func(t *testing.T) {
-			limit := 20 * time.Second
+			limit := time.Minute
 			if want.kind == Deadline {
 				limit = 100 * time.Millisecond
 			}

@@ -136,7 +136,7 @@ func TestFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := newInstance(t, newRuntime(t, Options{Limits: test.limits}), test.module(wasmtest.NewPlugin()), &fakeHost{})
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			if test.kind == Deadline {
 				ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 			}
@@ -224,13 +224,17 @@ func TestFailuresWhileStarting(t *testing.T) {
 			p.Define(abi.ExportHandle, nil, wasmtest.I32Const(0))
 			p.Memory(wasmtest.AtLeast(1))
 			p.ExportMemory(abi.ExportMemory)
+			timeout := time.Minute
+			if name == "_initialize does not end" {
+				timeout = 100 * time.Millisecond
+			}
 			r := newRuntime(t, Options{})
-			r.snapshotTime = 100 * time.Millisecond
+			r.snapshotTime = timeout
 			m, err := r.Compile(t.Context(), snapshotOf(p.Bytes()))
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			_, err = m.Instantiate(ctx, InstanceConfig{Work: newDirFS(t), Tmp: newDirFS(t), Host: &fakeHost{}})
 			if err == nil || err.Error() != test.want {
@@ -337,10 +341,8 @@ func TestOutputIsBounded(t *testing.T) {
 	i := newInstance(t, r, module, &fakeHost{})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	began := time.Now()
-	_, err := i.Handle(ctx, []byte("x"))
-	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 3*time.Second {
-		t.Errorf("ended after %v with %v", took, err)
+	if _, err := i.Handle(ctx, []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ended with %v", err)
 	}
 	if log.Len() > 20<<10 || !strings.Contains(log.String(), "writes too much") {
 		t.Errorf("the log has %d bytes: %.500s", log.Len(), log.String())

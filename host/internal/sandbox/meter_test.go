@@ -11,7 +11,7 @@ import (
 	"github.com/provisor/provisor/host/internal/wasmtest"
 )
 
-var cpuText = regexp.MustCompile(`^interrupted: it has computed for \d+ms, the limit for one request is 50ms \(setting cpu_millis\)$`)
+var cpuText = regexp.MustCompile(`^interrupted: it has computed for [0-9.]+m?s, the limit for one request is 50ms \(setting cpu_millis\)$`)
 
 // A plugin computes as long as it may and no longer, wherever it does so.
 func TestProcessorTimeIsBounded(t *testing.T) {

@@ -244,7 +244,7 @@ func TestWhatIsNotCopied(t *testing.T) {
 			var log bytes.Buffer
 			r := newRuntime(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 			snapshots(t, r)
-			r.snapshotTime = 5 * time.Second
+			r.snapshotTime = time.Minute
 			if name == "no end" {
 				r.snapshotTime = 100 * time.Millisecond
 			}
@@ -253,7 +253,7 @@ func TestWhatIsNotCopied(t *testing.T) {
 				t.Errorf("copied: %t, the log has %s", m.origin.snapshot, &log)
 			}
 			for range 2 {
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				if name == "no end" {
 					ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 				}

@@ -90,10 +90,12 @@ func TestBlockedCallsEndWithTheRequest(t *testing.T) {
 			t.Parallel()
 			p := wasmtest.NewPlugin()
 			module := p.Handled(p.Host(abi.FuncExecStart, 0, 0), wasmtest.Drop, call(p))
+			process := &fakeProcess{block: true}
+			host := &blockingHost{fakeHost: fakeHost{process: process}}
+			i := newInstance(t, newRuntime(t, Options{}), module, host)
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			process := &fakeProcess{block: true, closed: ctx.Done()}
-			i := newInstance(t, newRuntime(t, Options{}), module, &blockingHost{fakeHost: fakeHost{process: process}, ctx: ctx})
+			process.closed, host.ctx = ctx.Done(), ctx
 			began := time.Now()
 			_, err := i.Handle(ctx, []byte("x"))
 			var f *Failure
