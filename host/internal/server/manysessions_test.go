@@ -19,7 +19,6 @@ import (
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/daemontest"
-	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
 // TestManySessions opens 200 sessions, 20 at a time, that end in every way at a moment that chance picks, and looks for what is left.
@@ -110,12 +109,13 @@ func endAs(ctx context.Context, d *daemon, w way, after time.Duration) error {
 		}
 		return cleanEnd(s)
 	}
-	planCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	if err := s.Send(plan); err != nil {
+		return err
+	}
 	stop := time.AfterFunc(after, func() {
 		switch w {
 		case canceled:
-			cancel()
+			_ = s.Cancel()
 		case hungUp:
 			s.Close()
 		case halfClosed:
@@ -125,11 +125,12 @@ func endAs(ctx context.Context, d *daemon, w way, after time.Duration) error {
 		}
 	})
 	defer stop.Stop()
-	resp, err := s.Do(planCtx, plan, func(*pb.Log) {
+	resp, err := s.Recv()
+	for ; err == nil && resp.GetLog() != nil; resp, err = s.Recv() {
 		if len(daemontest.ProcessesOf(d.data)) > 0 {
 			d.seen.Store(true)
 		}
-	})
+	}
 	switch {
 	case w == hungUp || w == violated:
 		want := map[way]codes.Code{hungUp: codes.Canceled, violated: codes.FailedPrecondition}[w]

@@ -211,11 +211,8 @@ func TestVanishedClient(t *testing.T) {
 	select {
 	case at := <-ended:
 		t.Logf("noticed after %s", at.Sub(cut))
-		if at.Sub(cut) > 10*time.Second {
-			t.Errorf("noticed after %s, want 2s (and some, on a busy machine)", at.Sub(cut))
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the server did not notice that the client has vanished")
+	case <-time.After(DefaultKeepalive - 5*time.Second):
+		t.Fatal("the server did not notice within 2s (and some, on a busy machine) that the client has vanished")
 	}
 }
 
