@@ -1,12 +1,12 @@
 package daemon
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/host/internal/daemontest"
@@ -110,26 +110,22 @@ func TestAudit(t *testing.T) {
 }
 
 // auditLines waits for so many lines.
-func auditLines(t *testing.T, path string, n int) []map[string]any {
+func auditLines(t *testing.T, path string, n int) (lines []map[string]any) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		content, err := os.ReadFile(path)
-		if err != nil {
+	var content []byte
+	eventually(t, "the audit file has as many lines as are to be", func() bool {
+		var err error
+		if content, err = os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
-		var lines []map[string]any
-		for line := range strings.Lines(string(content)) {
-			var m map[string]any
-			if err := json.Unmarshal([]byte(line), &m); err != nil {
-				t.Fatal(err)
-			}
-			lines = append(lines, m)
+		return bytes.Count(content, []byte("\n")) >= n
+	})
+	for line := range bytes.Lines(content[:bytes.LastIndexByte(content, '\n')+1]) {
+		var m map[string]any
+		if err := json.Unmarshal(line, &m); err != nil {
+			t.Fatal(err)
 		}
-		if len(lines) >= n {
-			return lines
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the audit file has %s, want %d lines", content, n)
-		}
+		lines = append(lines, m)
 	}
+	return lines
 }

@@ -266,16 +266,15 @@ func runSecret(t *testing.T, r *running, c *client.Client, canary, fail string, 
 		_ = s.CloseSend()
 		return state
 	}
-	ended := make(chan struct{})
-	defer func() { <-ended }()
+	stopped := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(stopped)
 		if fail != "cancel" && fail != "lost" {
 			return
 		}
 		select {
 		case <-provisioning:
-		case <-time.After(time.Minute):
+		case <-time.After(daemontest.Patience):
 			t.Error("nothing is applied")
 			return
 		}
@@ -290,6 +289,7 @@ func runSecret(t *testing.T, r *running, c *client.Client, canary, fail string, 
 		}
 	}()
 	answer = do(&pb.Request{Type: &pb.Request_Apply{Apply: &pb.ApplyRequest{Metadata: metadata}}})
+	<-stopped
 	if fail == "" {
 		do(&pb.Request{Type: &pb.Request_Graph{Graph: &pb.GraphRequest{Metadata: metadata, Source: pb.GraphSource_SOURCE_STATE}}})
 		state = answer.GetApply().GetState()
