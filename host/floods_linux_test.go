@@ -18,7 +18,7 @@ func TestFloods(t *testing.T) {
 	const script = `#!/bin/sh
 case "$2" in
 memory) head -c 400000000 /dev/zero | tail -c 400000000 >/dev/null && exit 0; sleep 0.1; exit 3;;
-processes) b() { b | b & sleep 100; }; b & sleep 1; exit 3;;
+processes) b() { b | b & sleep 100; }; b & for i in $(seq 100); do sleep 100 & done; exit 3;;
 disk) head -c 3000000000 /dev/zero >large;;
 files) while :; do i=$((i+1)); : >f$i; done;;
 *) echo Terraform v1.1.1;;

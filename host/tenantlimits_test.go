@@ -13,7 +13,7 @@ import (
 
 // TestTenantLimits has one tenant run into each of its own limits, and another one, which has none of those, do the same.
 func TestTenantLimits(t *testing.T) {
-	narrow, wide := mustTenant(t, "narrow"), mustTenant(t, "wide")
+	narrow, hasty, wide := mustTenant(t, "narrow"), mustTenant(t, "hasty"), mustTenant(t, "wide")
 	cache, err := host.DefaultCacheDir()
 	if err != nil {
 		t.Fatal(err)
@@ -21,8 +21,8 @@ func TestTenantLimits(t *testing.T) {
 	log := new(daemontest.Log)
 	r, err := host.New(t.Context(), host.Options{
 		Plugin: filepath.FromSlash("../plugins/echo"), CacheDir: cache, DataDir: t.TempDir(), Engine: engineScript(t, "1.1.1"), Log: log.Logger(),
-		Tenants: map[host.Tenant]host.TenantOptions{wide: {}, narrow: {Limits: &guestpb.Limits{
-			MemoryBytes: 24 << 20, RequestMillis: 4000, CpuMillis: 200, ResponseBytes: 100 << 10, LogBytes: 24 << 10, LogBytesPerSecond: 8 << 10, LogBurstBytes: 8 << 10,
+		Tenants: map[host.Tenant]host.TenantOptions{wide: {}, hasty: {Limits: &guestpb.Limits{RequestMillis: 1000}}, narrow: {Limits: &guestpb.Limits{
+			MemoryBytes: 24 << 20, CpuMillis: 200, ResponseBytes: 100 << 10, LogBytes: 24 << 10, LogBytesPerSecond: 8 << 10, LogBurstBytes: 8 << 10,
 			DiskBytes: 100 << 10, Files: 30, OpenFiles: 20, ProgramRuns: 5, OpenPrograms: 2, OutputBytes: 300, ConsoleBytes: 1 << 10,
 		}}},
 	})
@@ -32,7 +32,7 @@ func TestTenantLimits(t *testing.T) {
 	defer r.Close()
 	for setting, script := range map[string]string{
 		"memory_bytes":         "memory 32MiB",
-		"request_timeout":      "sleep 5s",
+		"request_timeout":      "sleep 2s",
 		"cpu_millis":           "busy 3s",
 		"response_bytes":       "pad 200KiB",
 		"log_bytes":            "flood info 300 " + strings.Repeat("x", 100),
@@ -47,7 +47,11 @@ func TestTenantLimits(t *testing.T) {
 	} {
 		t.Run(setting, func(t *testing.T) {
 			archive := daemontest.EchoTemplate("on plan\n" + script + "\n")
-			for _, tn := range []host.Tenant{narrow, wide} {
+			limited := narrow
+			if setting == "request_timeout" { // on a slow machine it would be the first to be hit
+				limited = hasty
+			}
+			for _, tn := range []host.Tenant{limited, wide} {
 				log.Reset()
 				said, err := visit(t.Context(), r, tn, archive)
 				if err != nil {
@@ -55,7 +59,7 @@ func TestTenantLimits(t *testing.T) {
 				}
 				// What echo says of a start that failed is the number alone.
 				said = strings.Replace(said, "exec_start returned -3", "(setting open_programs)", 1)
-				if hit := regexp.MustCompile(`settings?[ =]` + setting + `\b`).MatchString(said + log.String()); hit != (tn == narrow) {
+				if hit := regexp.MustCompile(`settings?[ =]` + setting + `\b`).MatchString(said + log.String()); hit != (tn == limited) {
 					t.Errorf("%s: %.500s\n%.500s\nis its limit hit? %v", tn, said, log, hit)
 				}
 			}
