@@ -160,8 +160,8 @@ func (c *Cache) save(ctx context.Context, entry, work string, paths []string) (e
 		return err
 	}
 	err = os.Rename(staging, entry)
-	if _, there := os.Lstat(filepath.Join(entry, manifestName)); err != nil && there == nil {
-		return nil // another session was faster
+	if _, there := os.Lstat(filepath.Join(entry, manifestName)); err != nil && (there == nil || errors.Is(err, fs.ErrExist)) {
+		return nil // another session was faster, and what it has saved may be evicted by now
 	}
 	return err
 }
