@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,11 +26,14 @@ func TestPagesAreFollowed(t *testing.T) {
 		page, section string
 		needs         []string
 		linux         bool
+		// config is the project's file that the page begins with, where others may have the ports that it names.
+		config string
 	}{
 		{page: "README.md", section: "A plugin in 30 lines"},
 		{page: "sdk-guest/guides/first-plugin.md"},
 		{page: "sdk-guest/guides/shipping.md"},
-		{page: "examples/operate/README.md", section: "From nothing to a daemon for two tenants", needs: []string{"openssl", "sha256sum", "curl"}, linux: true},
+		{page: "examples/operate/README.md", section: "From nothing to a daemon for two tenants", needs: []string{"openssl", "sha256sum", "curl"}, linux: true,
+			config: "examples/operate/two-tenants.hcl"},
 		{page: "abi/guides/other-languages.md", needs: []string{"clang", "wasm-ld", "protoc", "llvm-objcopy"}},
 	} {
 		t.Run(strings.TrimSuffix(filepath.Base(test.page), ".md"), func(t *testing.T) {
@@ -49,9 +53,15 @@ func TestPagesAreFollowed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			replace := strings.NewReplacer()
+			if test.config != "" {
+				replace = freePorts(t, "7443", "9464")
+				root = withConfig(t, root, test.config, replace)
+			}
 			r := newReader(t, root)
 			for _, b := range snippet.Find(test.page, source) {
 				if test.section == "" || b.Section == test.section {
+					b.Code = replace.Replace(b.Code)
 					if err := r.follow(b); err != nil {
 						t.Fatalf("%s: %v", b, err)
 					}
@@ -59,6 +69,40 @@ func TestPagesAreFollowed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// freePorts replaces ports by some that are free.
+func freePorts(t *testing.T, ports ...string) *strings.Replacer {
+	t.Helper()
+	var pairs []string
+	for _, port := range ports {
+		l, err := net.Listen("tcp", "localhost:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // after all: no two are the same
+		pairs = append(pairs, "localhost:"+port, fmt.Sprint("localhost:", l.Addr().(*net.TCPAddr).Port))
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// withConfig is a copy of what the page takes from the project, with another configuration.
+func withConfig(t *testing.T, project, config string, replace *strings.Replacer) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, part := range []string{filepath.Dir(config), "examples/templates/hello"} {
+		if err := os.CopyFS(filepath.Join(dir, part), os.DirFS(filepath.Join(project, part))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	content, err := os.ReadFile(filepath.Join(dir, config))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, config), []byte(replace.Replace(string(content))), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // TestPagesThatCantBeFollowed: none of these may pass.
