@@ -26,5 +26,5 @@ func listeningCommand(ts *testscript.TestScript, neg bool, args []string) {
 		address := readyAddress(content)
 		ts.Setenv(args[1], address)
 		return address != ""
-	})
+	}, args[0])
 }

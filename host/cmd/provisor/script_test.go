@@ -180,12 +180,17 @@ func recordCommand(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// patience is how long a script waits for anything; a machine under load is slow.
-const patience = 3 * time.Minute
+// patience is how long a script waits for anything; a machine under load is slow, and a plugin may have to be built first.
+const patience = 6 * time.Minute
 
-func waitFor(ts *testscript.TestScript, otherwise string, done func() bool) {
+// waitFor waits until it is done. Otherwise it says so, and shows the files.
+func waitFor(ts *testscript.TestScript, otherwise string, done func() bool, files ...string) {
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
+			for _, file := range files {
+				content, err := os.ReadFile(ts.MkAbs(file))
+				ts.Logf("[%s] %v\n%s", file, err, content)
+			}
 			ts.Fatalf("%s", otherwise)
 		}
 	}
@@ -196,7 +201,7 @@ func greppedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	waitFor(ts, args[0]+" does not come to have "+args[1], func() bool {
 		content, err := os.ReadFile(ts.MkAbs(args[0]))
 		return err == nil && bytes.Contains(content, []byte(args[1]))
-	})
+	}, args[0])
 }
 
 // readyAddress finds the address in a daemon's log in JSON, or nothing.
