@@ -98,7 +98,6 @@ func TestStatesThatAreNotDelivered(t *testing.T) {
 					t.Fatal(err)
 				}
 				<-begun
-				synctest.Wait() // and it waits: at another time than now it answers
 				tt.while(s, end)
 				for {
 					if _, err := s.Recv(); err != nil {
