@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/provisor/provisor/host"
@@ -52,7 +53,11 @@ func newDaemon(t testing.TB, o host.Options, so server.Options) (*daemon, error)
 	t.Helper()
 	dir := daemontest.SocketDir(t)
 	d := &daemon{data: filepath.Join(dir, "data"), engine: filepath.Join(dir, "terraform"), log: new(daemontest.Log)}
-	if err := os.WriteFile(d.engine, []byte(engineScript), 0o700); err != nil {
+	// A process that is begun meanwhile would have it open for a while, and nobody could run it.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(d.engine, []byte(engineScript), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		return nil, err
 	}
 	if o.Plugin == "" {

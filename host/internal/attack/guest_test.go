@@ -236,13 +236,18 @@ func (d *daemon) init(t *testing.T, req *pb.Request) (o outcome) {
 	if err != nil {
 		t.Fatalf("init: %v", err)
 	}
+	o.read(resp)
 	o.took = time.Since(began)
+	return o
+}
+
+// read takes in an init's answer.
+func (o *outcome) read(resp *pb.Response) {
 	o.text = client.ErrorOf(resp)
 	o.memory = resp.GetInit().GetModuleFiles()
 	for b := o.memory; len(b) >= 8 && len(o.memory)-len(b) < firstInOut; b = b[8:] {
 		o.results = append(o.results, int64(binary.LittleEndian.Uint64(b)))
 	}
-	return o
 }
 
 // runs is an attack by an assembled plugin, in a runtime of its own in the same process: the Complete of an init says want, or has no

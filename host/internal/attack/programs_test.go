@@ -1,17 +1,18 @@
 package attack
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host"
 	"github.com/provisor/provisor/host/internal/server"
+	wt "github.com/provisor/provisor/host/internal/wasmtest"
 	"github.com/provisor/provisor/proto/guestpb"
 )
 
@@ -54,7 +55,7 @@ func programs() []attack {
 		denied("a request of garbage", "`exec_start` with 2,000 arguments of garbage, and with half a message", "Messages are decoded before anything else: errno 1", abi.Invalid, "does not decode", nil),
 		{"a directory that leads out", "Runs the engine in `..`, `/`, `/etc`, `a/../../..`, and in links to `/` and `..` that a program has made", "Directories are relative to /work and resolved in it: errno 1 or 2", directories},
 		{"a program that reads nothing", "Writes 1 MiB to a program that does not read, 64 KiB at a time", "`exec_write` never waits: it says that it took less", deaf},
-		{"a program that says nothing", "Waits for the output of a program that sleeps", "A call that waits ends with the request", runs(host.Options{RequestTimeout: time.Second, GracePeriod: late, ExitTimeout: briefly}, func() []byte {
+		{"a program that says nothing", "Waits for the output of a program that sleeps", "A call that waits ends with the request", runs(host.Options{RequestTimeout: atEase, GracePeriod: late, ExitTimeout: briefly}, func() []byte {
 			m := newModule()
 			m.start(engine("sh", "trap '' INT; sleep 300 & wait; sleep 300"))
 			m.call(abi.FuncExecRead, 1, outAt, 16, -1)
@@ -188,28 +189,30 @@ func deaf(t *testing.T, a *arena) {
 	})(t, a)
 }
 
+// afterCancel: the plugin waits for the cancel, and then starts a program.
 func afterCancel(t *testing.T, a *arena) {
-	d := startDaemon(t, host.Options{ExitTimeout: briefly}, server.Options{})
+	m := newModule()
+	m.body = wt.Loop(m.Host(abi.FuncCanceled), wt.I32Eqz, brIf(0))
+	m.start(engine("sh", "touch started"))
+	d, err := load(t, host.Options{}, server.Options{}, m.report())
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := d.open(inTime(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Do(inTime(t), initWith("on plan\ncancel ignore\nlog info begun\nsleep 1s\nrun terraform sh \"touch started\"\n"), nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Send(plan); err != nil {
-		t.Fatal(err)
-	}
-	if resp, err := s.Recv(); err != nil || resp.GetLog().GetOutput() != "begun" {
-		t.Fatalf("%v, %v", resp, err)
-	}
-	if err := s.Cancel(); err != nil {
+	if err := errors.Join(s.Send(initOf(nil)), s.Cancel()); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := s.Recv()
-	if err != nil || !strings.Contains(resp.GetPlan().GetError(), "canceled") {
-		t.Errorf("%v, %v", resp, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got outcome
+	if got.read(resp); got.text != "" || got.results[0] != int64(abi.Canceled.Result()) {
+		t.Errorf("the call returned %d; the Complete says %q", got.results, got.text)
 	}
 	if started, _ := filepath.Glob(filepath.Join(d.data, "*", "*", "*", "work", "started")); len(started) > 0 {
 		t.Error("the program was started")
