@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,11 +187,17 @@ func nothingLeft(t *testing.T, s *site) {
 func (s *site) attack(t *testing.T, script string) (*dialogue, *pb.ApplyComplete) {
 	t.Helper()
 	d := s.planned(t, script)
+	return d, d.applied(t)
+}
+
+// applied is the answer to an apply, which may have an error.
+func (d *dialogue) applied(t *testing.T) *pb.ApplyComplete {
+	t.Helper()
 	resp, err := d.ask(inTime(t), apply)
 	if err != nil {
 		t.Fatalf("the apply: %v\n%s", err, strings.Join(d.logs, "\n"))
 	}
-	return d, resp.GetApply()
+	return resp.GetApply()
 }
 
 // planned is a session of the attacker that has planned such a template.
@@ -229,13 +236,14 @@ func (d *dialogue) finish(t *testing.T) {
 // hasFirst checks that a state has the resource that was made before the attack.
 func hasFirst(t *testing.T, states ...[]byte) {
 	t.Helper()
-	for _, state := range states {
-		var content struct{ Resources []struct{ Name string } }
-		if json.Unmarshal(state, &content) == nil && len(content.Resources) > 0 {
-			return
-		}
+	if !slices.ContainsFunc(states, hasResource) {
+		t.Errorf("a resource was made and is in no state: %.300q", states)
 	}
-	t.Errorf("a resource was made and is in no state: %.300q", states)
+}
+
+func hasResource(state []byte) bool {
+	var content struct{ Resources []struct{ Name string } }
+	return json.Unmarshal(state, &content) == nil && len(content.Resources) > 0
 }
 
 func killAll(t *testing.T, s *site) {
@@ -314,7 +322,11 @@ func states(scripts ...string) func(*testing.T, *site) {
 	return func(t *testing.T, s *site) {
 		for _, script := range scripts {
 			// What a template does away with before anybody can have seen it is lost.
-			d, answer := s.attack(t, "sleep 1; for f in terraform.tfstate errored.tfstate; do "+script+"; done")
+			d := s.planned(t, "until [ -e seen ]; do sleep 0.05; done; for f in terraform.tfstate errored.tfstate; do "+script+"; done")
+			var looking sync.WaitGroup
+			looking.Go(func() { s.sayWhenSeen(t) })
+			answer := d.applied(t)
+			looking.Wait()
 			if len(answer.GetState()) > 0 {
 				hasFirst(t, answer.GetState())
 			} else if !strings.Contains(answer.GetError(), "read state: ") {
@@ -323,6 +335,19 @@ func states(scripts ...string) func(*testing.T, *site) {
 			hasFirst(t, append(s.kept(t), answer.GetState())...)
 			d.finish(t)
 			s.discard(t)
+		}
+	}
+}
+
+// sayWhenSeen makes the file "seen" in the directory of the attacker's session when a state with a resource is kept of it.
+func (s *site) sayWhenSeen(t *testing.T) {
+	daemontest.Soon(func() bool { return slices.ContainsFunc(s.kept(t), hasResource) })
+	dirs, _ := filepath.Glob(filepath.Join(host.SessionsDir(s.data), attackerTenant, "*", "work"))
+	for _, dir := range dirs {
+		if dir != s.paths["SIBLING"] {
+			if err := os.WriteFile(filepath.Join(dir, "seen"), nil, 0o600); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
@@ -466,7 +491,10 @@ func forkBomb(t *testing.T, s *site) {
 
 func takeMemory(t *testing.T, s *site) {
 	const take = `perl -e '$x = "x" x (1 << 30); print "GOT a gibibyte\n"; exit 1'`
-	const share = `for i in 1 2 3 4 5 6 7 8; do perl -e '$x = "x" x (1 << 27); sleep 1; print "went on\n"' & done; wait; exit 1`
+	// Those who get it hold it until each has tried.
+	const share = `for i in 1 2 3 4 5 6 7 8; do perl -e '$x = "x" x (1 << 27); open F, ">took$ARGV[0]"; sleep 1 until -e "tried"; print "went on\n"' $i & pids="$pids $i:$!"; done
+for p in $pids; do until [ -e took${p%:*} ] || ! kill -0 ${p#*:} 2>/dev/null; do sleep 0.05; done; done
+touch tried; wait; exit 1`
 	for _, script := range []string{take, share} {
 		d, answer := s.attack(t, script)
 		t.Logf("the apply is answered %q", answer.GetError())
@@ -480,7 +508,7 @@ func takeMemory(t *testing.T, s *site) {
 
 func fillDisk(t *testing.T, s *site) {
 	for script, limit := range map[string]string{
-		`for i in $(seq 32); do head -c 33554432 /dev/zero >file$i || break; done; sleep 10; echo GOT a gibibyte`:                                          "disk_bytes",
+		`for i in $(seq 32); do head -c 33554432 /dev/zero >file$i || break; done; sleep 60; echo GOT a gibibyte`:                                          "disk_bytes",
 		`truncate -s 1G hole && echo GOT a hole; head -c 1G /dev/zero >file; ls -l; [ $(stat -c %s file) -gt 300000000 ] && echo GOT a large file; exit 1`: "",
 	} {
 		d, answer := s.attack(t, script)

@@ -246,9 +246,11 @@ resource "terraform_data" "honest" {
 			fmt.Fprintln(&answers, v.Name)
 		}
 	}
-	logs := make([]string, len(d.logs))
-	for i, l := range d.logs {
-		logs[i] = varying.ReplaceAllString(l, "…")
+	var logs []string
+	for _, l := range d.logs {
+		if !strings.Contains(l, "Still creating...") { // as it is said after ten seconds
+			logs = append(logs, varying.ReplaceAllString(l, "…"))
+		}
 	}
 	slices.Sort(logs) // what is done at once is said in any order
 	return answers.String() + strings.Join(slices.Compact(logs), "\n"), d.end()
