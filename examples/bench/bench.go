@@ -54,7 +54,8 @@ func newBench(ctx context.Context, engine string, quick bool, scale float64, pro
 	}()
 	b.provisor = filepath.Join(b.dir, "provisor")
 	b.say("building provisor and, the first time, the provider %s ...", coderAddress)
-	if _, err := b.command(ctx, b.repo, "go", "build", "-o", b.provisor, "./host/cmd/provisor"); err != nil {
+	// As the project's image has it.
+	if _, err := b.command(ctx, b.repo, "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.provisor, "./host/cmd/provisor"); err != nil {
 		return nil, err
 	}
 	if _, err := b.command(ctx, "", b.provisor, "mirror", "add", coderProvider, "--as", coderAddress); err != nil {

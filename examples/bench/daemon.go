@@ -74,7 +74,7 @@ func (d *daemon) dial() (*client.Client, error) { return client.Dial(d.address, 
 // supervisors is the processor time that the supervisors of its engines have used by themselves. The system counts it together with that of
 // the engines, and so does cpu. To ask is work for the daemon, which is none of a session's.
 func (d *daemon) supervisors(ctx context.Context) (time.Duration, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", d.metrics)
 	}}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://daemon/metrics", nil)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
-	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,47 +13,30 @@ import (
 // namespace, or as a subreaper, the supervisor becomes the parent of what loses its own.
 type children struct {
 	program int
-
-	mu     sync.Mutex
-	reaped bool // the program's id is no longer its own
+	reaped  bool // the program's id is no longer its own
 }
 
-// end is how the program ended.
-type end struct {
-	status unix.WaitStatus
-	maxRSS int64
-}
-
-// reap waits for all children. It sends the program's end, and closes the channel once there are none left.
-func (c *children) reap(ends chan<- end) {
-	defer close(ends)
+// reap reaps what has ended. It returns the program's end, if that is among it, and whether there are children left.
+func (c *children) reap() (program *Exit, left bool) {
 	for {
-		var info unix.Siginfo
-		// Looked at first, so that nobody signals the program's id once it may be someone else's.
-		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return // ECHILD
-		}
-		c.mu.Lock()
 		var status unix.WaitStatus
 		var usage unix.Rusage
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WALL, &usage)
-		isProgram := err == nil && pid == c.program && !c.reaped
-		c.reaped = c.reaped || isProgram
-		c.mu.Unlock()
-		if isProgram {
-			ends <- end{status, usage.Maxrss << 10}
+		switch {
+		case err == unix.EINTR:
+		case err != nil: // ECHILD
+			return program, false
+		case pid == 0:
+			return program, true
+		case pid == c.program && !c.reaped:
+			c.reaped = true
+			program = &Exit{Status: syscall.WaitStatus(status), MaxRSS: usage.Maxrss << 10}
 		}
 	}
 }
 
 // interrupt asks the program itself to end.
 func (c *children) interrupt() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if !c.reaped {
 		_ = unix.Kill(c.program, unix.SIGINT)
 	}

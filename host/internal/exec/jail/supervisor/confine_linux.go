@@ -48,16 +48,12 @@ func (s *supervisor) boundCapabilities() error {
 		return nil
 	}
 	for capability := uintptr(0); ; capability++ {
-		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, capability, 0, 0, 0)
-		if err != nil {
+		switch err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); {
+		case err == unix.EINVAL:
 			return nil // that was the last one
-		}
-		if has == 0 {
-			continue
-		}
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err == unix.EPERM && !canSetCapabilities() {
+		case err == unix.EPERM && !canSetCapabilities():
 			return nil // who has no capability gains none either, under no_new_privs
-		} else if err != nil {
+		case err != nil:
 			return err
 		}
 	}

@@ -34,7 +34,11 @@ func (r *Root) enter() error {
 	if err := unix.MoveMount(root, "", unix.AT_FDCWD, "/proc", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("mount the root directory: %w", err)
 	}
-	b := builder{root: root}
+	b, err := newBuilder(root)
+	if err != nil {
+		return fmt.Errorf("look at the root directory: %w", err)
+	}
+	defer b.close()
 	for i, m := range r.Mounts {
 		if err := b.attach(&m, trees[i]); err != nil {
 			return fmt.Errorf("%s %s: %w", m.Kind, m.Target, err)
@@ -131,23 +135,36 @@ func newMount(kind string, options map[string]string, attributes uint64) (int, e
 // builder puts mounts into their places below a root directory.
 type builder struct {
 	root int
-	// temporary are the devices of what has been made here, beside the root: mount points can be made in there.
-	temporary []uint64
+	// made are the devices of what has been made here: mount points can be made in there.
+	made []uint64
+	// in is the directory of the last place, opened as at; the next is often in the same.
+	in string
+	at int
+}
+
+func newBuilder(root int) (*builder, error) {
+	var stat unix.Stat_t
+	err := unix.Fstat(root, &stat)
+	return &builder{root: root, made: []uint64{stat.Dev}, at: none}, err
+}
+
+func (b *builder) close() {
+	if b.at != none {
+		_ = unix.Close(b.at)
+	}
 }
 
 // attach puts a mount into its place.
 func (b *builder) attach(m *Mount, tree int) error {
-	name := strings.TrimPrefix(path.Clean(m.Target), "/")
-	if m.Kind == Link {
-		parent, err := b.directory(path.Dir(name))
-		if err != nil {
-			return err
-		}
-		defer unix.Close(parent)
-		return unix.Symlinkat(m.Source, parent, path.Base(name))
-	}
-	if tree == none {
+	if m.Kind != Link && tree == none {
 		return nil
+	}
+	name := strings.TrimPrefix(path.Clean(m.Target), "/")
+	if err := b.enter(path.Dir(name)); err != nil {
+		return err
+	}
+	if m.Kind == Link {
+		return unix.Symlinkat(m.Source, b.at, path.Base(name))
 	}
 	defer unix.Close(tree)
 	var stat unix.Stat_t
@@ -155,39 +172,41 @@ func (b *builder) attach(m *Mount, tree int) error {
 		return err
 	}
 	if m.Kind == Temporary {
-		b.temporary = append(b.temporary, stat.Dev)
+		b.made = append(b.made, stat.Dev)
 	}
-	place, err := b.place(name, stat.Mode&unix.S_IFMT == unix.S_IFDIR)
+	const flags = unix.MOVE_MOUNT_F_EMPTY_PATH
+	made := b.make(b.at, name, stat.Mode&unix.S_IFMT == unix.S_IFDIR)
+	if made == nil {
+		return unix.MoveMount(tree, "", b.at, path.Base(name), flags)
+	}
+	place, err := b.lookUp(name) // it may be there
+	if err == unix.ENOENT {
+		return made
+	}
 	if err != nil {
 		return err
 	}
 	defer unix.Close(place)
-	return unix.MoveMount(tree, "", place, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+	return unix.MoveMount(tree, "", place, "", flags|unix.MOVE_MOUNT_T_EMPTY_PATH)
 }
 
-// place opens the mount point, a directory or a file, which is made where it is missing.
-func (b *builder) place(name string, isDir bool) (int, error) {
-	if isDir {
-		return b.directory(name)
+// enter opens the directory of the next place, which is made with its parents where it is missing.
+func (b *builder) enter(name string) error {
+	if name == b.in {
+		return nil
 	}
-	if place, err := b.lookUp(name); !errors.Is(err, unix.ENOENT) {
-		return place, err
-	}
-	parent, err := b.directory(path.Dir(name))
+	at, err := b.directory(name)
 	if err != nil {
-		return none, err
+		return err
 	}
-	defer unix.Close(parent)
-	if err := b.mayMake(parent, name); err != nil {
-		return none, err
-	}
-	return unix.Openat(parent, path.Base(name), unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o444)
+	b.close()
+	b.in, b.at = name, at
+	return nil
 }
 
-// directory opens a directory, which is made with its parents where it is missing.
 func (b *builder) directory(name string) (int, error) {
 	place, err := b.lookUp(name)
-	if !errors.Is(err, unix.ENOENT) || name == "." {
+	if err != unix.ENOENT || name == "." {
 		return place, err
 	}
 	parent, err := b.directory(path.Dir(name))
@@ -195,25 +214,25 @@ func (b *builder) directory(name string) (int, error) {
 		return none, err
 	}
 	defer unix.Close(parent)
-	if err := b.mayMake(parent, name); err != nil {
-		return none, err
-	}
-	if err := unix.Mkdirat(parent, path.Base(name), 0o755); err != nil {
+	if err := b.make(parent, name, true); err != nil {
 		return none, err
 	}
 	return b.lookUp(name)
 }
 
-// mayMake sees that nothing is made on the host, where a mount shows a part of it.
-func (b *builder) mayMake(parent int, name string) error {
-	var own, in unix.Stat_t
-	if err := errors.Join(unix.Fstat(b.root, &own), unix.Fstat(parent, &in)); err != nil {
+// make makes a mount point, a directory or a file. Nothing is made on the host, where a mount shows a part of it.
+func (b *builder) make(in int, name string, isDir bool) error {
+	var stat unix.Stat_t
+	if err := unix.Fstat(in, &stat); err != nil {
 		return err
 	}
-	if in.Dev != own.Dev && !slices.Contains(b.temporary, in.Dev) {
+	if !slices.Contains(b.made, stat.Dev) {
 		return &os.PathError{Op: "make the mount point", Path: "/" + name, Err: unix.EROFS}
 	}
-	return nil
+	if isDir {
+		return unix.Mkdirat(in, path.Base(name), 0o755)
+	}
+	return unix.Mknodat(in, path.Base(name), unix.S_IFREG|0o444, 0)
 }
 
 // lookUp opens a path as the program will see it.

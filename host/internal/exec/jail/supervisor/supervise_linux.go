@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,13 +33,14 @@ type supervisor struct {
 func run() int {
 	// Before the first descriptor is made: what the daemon was started with, knowingly or not, is none of the program's business.
 	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	_ = unix.SetNonblock(ControlFile, true) // so that waiting for commands takes no thread
 	control := os.NewFile(ControlFile, "control")
 	spec := &Spec{}
 	if Read(control, spec) != nil {
 		return 2 // the daemon is gone, or this was no daemon
 	}
 	s := &supervisor{Spec: spec, control: control}
-	ignoreSignals()
+	ended := listen()
 	if failure := s.prepare(); failure != nil {
 		s.tell(&Event{Failure: failure})
 		return 1
@@ -52,7 +52,7 @@ func run() int {
 	s.spare()
 	s.tell(&Event{Started: true})
 	if !s.Try {
-		s.attend()
+		s.attend(ended)
 		s.keeping.end()
 		s.tell(&Event{Gone: &Gone{CPU: childrenCPU()}})
 	}
@@ -71,10 +71,13 @@ func childrenCPU() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// ignoreSignals lets the signals pass that are sent to all processes of a terminal or a service: the daemon decides when the program
-// ends. They are not set to be ignored, since the program would inherit that.
-func ignoreSignals() {
+// listen hears of children that have ended. It lets the signals pass that are sent to all processes of a terminal or a service: the daemon
+// decides when the program ends. They are not set to be ignored, since the program would inherit that.
+func listen() (ended <-chan os.Signal) {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGXFSZ)
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, unix.SIGCHLD)
+	return children
 }
 
 // prepare does what the whole process must do before the program starts.
@@ -156,10 +159,9 @@ func loopbackUp() error {
 }
 
 // attend stays until the program and all that it has started are gone.
-func (s *supervisor) attend() {
-	commands, ends := make(chan byte), make(chan end)
+func (s *supervisor) attend(ended <-chan os.Signal) {
+	commands := make(chan byte)
 	go readCommands(s.control, commands)
-	go s.children.reap(ends)
 	var patience, deadline, again <-chan time.Time
 	pause := time.Millisecond
 	for {
@@ -189,13 +191,16 @@ func (s *supervisor) attend() {
 		case <-deadline:
 			s.killing = true
 		case <-again:
-		case e, open := <-ends:
-			if !open {
-				return
-			}
+		case <-ended:
+		}
+		exit, left := s.children.reap()
+		if exit != nil {
 			s.exited = true
-			s.tell(&Event{Exit: &Exit{Status: syscall.WaitStatus(e.status), MaxRSS: e.maxRSS}})
+			s.tell(&Event{Exit: exit})
 			s.killing = s.killing || commands == nil
+		}
+		if !left {
+			return
 		}
 		again = nil
 		if s.killing {
