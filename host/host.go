@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/provisor/provisor/host/internal/exec/jail"
+	"github.com/provisor/provisor/host/internal/garbage"
 	"github.com/provisor/provisor/host/internal/observe"
 	"github.com/provisor/provisor/host/internal/plugin/deploy"
 	"github.com/provisor/provisor/host/internal/plugin/registry"
@@ -271,6 +272,7 @@ var ErrKill = session.ErrKill
 
 // Session serves one session for the tenant on the stream, up to its end. It returns nil after a session that the client ended well.
 func (r *Runtime) Session(ctx context.Context, t Tenant, s Stream) error {
+	defer garbage.After()
 	p, err := r.setup.Load().profile(t)
 	if err != nil {
 		return fmt.Errorf("begin the session: %w", err)

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/garbage"
 	"github.com/provisor/provisor/proto/guestpb"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
@@ -50,6 +51,7 @@ func (c hostCall) respond() (int64, error) {
 	if limit := c.limits.ResponseBytes; uint64(len(b)) > limit {
 		return 0, limited(settingResponse, "the response has %s, the limit is %s (setting %s)", size(uint64(len(b))), size(limit), settingResponse)
 	}
+	garbage.Before(int64(len(b)))
 	c.Instance.responded, c.Instance.response = true, slices.Clone(b)
 	return 0, nil
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/provisor/provisor/host/internal/garbage"
 )
 
 // The numbers of the fields that a session looks at.
@@ -40,20 +42,27 @@ func parseComplete(kind Kind, response []byte) (complete, error) {
 
 // failure is the Complete that the host writes itself. The state goes into an ApplyComplete.
 func failure(kind Kind, text string, state []byte) complete {
-	body := protowire.AppendTag(nil, errorField(kind), protowire.BytesType)
-	body = protowire.AppendString(body, strings.ToValidUTF8(text, "\uFFFD"))
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	parts := [][]byte{bytesHeader(errorField(kind), len(text)), []byte(text)}
 	if kind == Apply && len(state) > 0 {
-		body = protowire.AppendTag(body, applyState, protowire.BytesType)
-		body = protowire.AppendBytes(body, state)
+		parts = append(parts, bytesHeader(applyState, len(state)), state)
 	}
-	return wrap(kind, body)
+	return wrap(kind, parts...)
 }
 
-// wrap makes a Complete of its encoded message.
-func wrap(kind Kind, body []byte) complete {
-	raw := protowire.AppendTag(make([]byte, 0, len(body)+2*binary.MaxVarintLen32), protowire.Number(kind), protowire.BytesType)
-	raw = protowire.AppendBytes(raw, body)
-	return complete{envelope{kind: kind, parts: [][]byte{body}}, raw}
+// wrap makes a Complete of the parts of its encoded message. It copies them once: a state among them may be large.
+func wrap(kind Kind, parts ...[]byte) complete {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	garbage.Before(int64(size))
+	raw := append(make([]byte, 0, size+2*binary.MaxVarintLen32), bytesHeader(protowire.Number(kind), size)...)
+	body := len(raw)
+	for _, part := range parts {
+		raw = append(raw, part...)
+	}
+	return complete{envelope{kind: kind, parts: [][]byte{raw[body:]}}, raw}
 }
 
 // error is the text of the Complete's error; empty for a success.
@@ -61,7 +70,7 @@ func (c complete) error() string { return string(c.bytes(errorField(c.kind))) }
 
 // withError is the Complete with another error.
 func (c complete) withError(text string) complete {
-	return wrap(c.kind, c.body(errorField(c.kind), []byte(strings.ToValidUTF8(text, "\uFFFD"))))
+	return wrap(c.kind, c.with(errorField(c.kind), []byte(strings.ToValidUTF8(text, "\uFFFD")))...)
 }
 
 // errorField is the number of the error in the Complete of that kind.

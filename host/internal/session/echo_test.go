@@ -167,6 +167,7 @@ func script(t *testing.T, sequence []symbol) []byte {
 // noKeeper keeps nothing.
 type noKeeper struct{}
 
-func (noKeeper) Finish() []byte       { return nil }
+func (noKeeper) Finish()              {}
+func (noKeeper) State() []byte        { return nil }
 func (noKeeper) Confirm([]byte) error { return nil }
 func (noKeeper) Keep(string) error    { return nil }

@@ -32,12 +32,24 @@ func (w *work) keep() (err error) {
 
 // withState is the answer to an apply, with the newest complete state if it came without any: a state that an engine has left half written
 // is no answer, and the one before is still good.
-func (w *work) withState(answer complete, state []byte) complete {
-	if w.keeper == nil || len(state) == 0 || len(answer.bytes(applyState)) > 0 {
+func (w *work) withState(answer complete) complete {
+	if len(answer.bytes(applyState)) > 0 {
+		return answer
+	}
+	state := w.state()
+	if len(state) == 0 {
 		return answer
 	}
 	w.session.Log.Warn("the answer to an apply came without a state: the newest complete one that the engine had written goes with it")
-	return wrap(answer.kind, answer.body(applyState, state))
+	return wrap(answer.kind, answer.with(applyState, state)...)
+}
+
+// state is the newest complete state of a finished apply, or nil.
+func (w *work) state() []byte {
+	if w.keeper == nil {
+		return nil
+	}
+	return w.keeper.State()
 }
 
 // settle says what became of an apply's answer: err is why it was not sent.

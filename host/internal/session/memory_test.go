@@ -128,11 +128,6 @@ func request(k Kind, parts ...[]byte) []byte {
 	return b
 }
 
-// bytesField is the beginning of a field of that many bytes.
-func bytesField(num protowire.Number, size int) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.BytesType), uint64(size))
-}
-
 // largeInit is an Init whose archive has the script and a file of that size.
 func largeInit(t *testing.T, script string, size int) []byte {
 	t.Helper()
@@ -148,11 +143,11 @@ func largeInit(t *testing.T, script string, size int) []byte {
 			}
 		}
 	}
-	return request(Init, bytesField(1, head.Len()+size), head.Bytes(), zeros[:size])
+	return request(Init, bytesHeader(1, head.Len()+size), head.Bytes(), zeros[:size])
 }
 
 func largePlan(state int) []byte {
-	return request(Plan, bytesField(6, state), zeros[:state])
+	return request(Plan, bytesHeader(6, state), zeros[:state])
 }
 
 // heapWatch looks for the most that is live in this process's heap.

@@ -110,8 +110,9 @@ type Directory interface {
 
 // Keeper keeps the states of one apply, so that none is lost before the client has it. After Finish, Confirm or Keep is called once.
 type Keeper interface {
-	// Finish returns the newest complete state, or nil. The apply's programs are gone.
-	Finish() []byte
+	// Finish looks for the last time: the apply's programs are gone. From then on State is the newest complete state, or nil.
+	Finish()
+	State() []byte
 	// Confirm says that the client has the answer, with that state.
 	Confirm(state []byte) error
 	// Keep says why nobody knows whether the client has it.

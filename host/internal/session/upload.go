@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/provisor/provisor/host/internal/garbage"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -36,13 +37,14 @@ func upload(c complete, send func([]byte) error) (complete, error) {
 		return complete{}, err
 	}
 	for i := range head.Chunks {
+		garbage.Before(chunkSize)
 		from := int(i) * chunkSize
 		piece := &pb.ChunkPiece{Data: data[from:min(from+chunkSize, len(data))], FullDataHash: sum[:], PieceIndex: i}
 		if err := sendMessage(&pb.Response{Type: &pb.Response_ChunkPiece{ChunkPiece: piece}}, send); err != nil {
 			return complete{}, err
 		}
 	}
-	return wrap(c.kind, c.body(initModuleFilesHash, sum[:], initModuleFiles)), nil
+	return wrap(c.kind, c.with(initModuleFilesHash, sum[:], initModuleFiles)...), nil
 }
 
 func sendMessage(resp *pb.Response, send func([]byte) error) error {

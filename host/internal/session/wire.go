@@ -74,21 +74,26 @@ func (e envelope) bool(num protowire.Number) bool {
 	return last
 }
 
-// body encodes the message in the oneof anew: without the fields that are dropped, and with one bytes field set. All else stays as it came.
-func (e envelope) body(num protowire.Number, value []byte, drop ...protowire.Number) []byte {
-	var body []byte
+// with is the message in the oneof anew, as parts of its encoding: without the fields that are dropped, and with one bytes field set. All else
+// stays as it came.
+func (e envelope) with(num protowire.Number, value []byte, drop ...protowire.Number) [][]byte {
+	var parts [][]byte
 	for _, part := range e.parts {
 		for len(part) > 0 {
 			n, typ, size := protowire.ConsumeTag(part)
 			size += protowire.ConsumeFieldValue(n, typ, part[size:])
 			if typ != protowire.BytesType || n != num && !slices.Contains(drop, n) {
-				body = append(body, part[:size]...)
+				parts = append(parts, part[:size])
 			}
 			part = part[size:]
 		}
 	}
-	body = protowire.AppendTag(body, num, protowire.BytesType)
-	return protowire.AppendBytes(body, value)
+	return append(parts, bytesHeader(num, len(value)), value)
+}
+
+// bytesHeader is what comes before a length-delimited field of that many bytes.
+func bytesHeader(num protowire.Number, size int) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.BytesType), uint64(size))
 }
 
 // byteFields yields the length-delimited fields of a message that has been validated.

@@ -113,7 +113,7 @@ func checkUpload(t *testing.T, c complete, want *pb.InitComplete) {
 		t.Errorf("module_files is %x, want %x", c.bytes(initModuleFiles), want.GetModuleFiles())
 	}
 	got := new(pb.Response)
-	if err := proto.Unmarshal(wrap(Init, c.body(initModuleFilesHash, []byte("sum"), initModuleFiles)).raw, got); err != nil {
+	if err := proto.Unmarshal(wrap(Init, c.with(initModuleFilesHash, []byte("sum"), initModuleFiles)...).raw, got); err != nil {
 		t.Fatal(err)
 	}
 	want = proto.Clone(want).(*pb.InitComplete)

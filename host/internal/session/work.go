@@ -100,9 +100,8 @@ func (w *work) run() complete {
 	answer, err := w.handle()
 	close(w.handled)
 	w.programs.close()
-	var state []byte
 	if w.keeper != nil {
-		state = w.keeper.Finish()
+		w.keeper.Finish()
 	}
 	// From here on stop does nothing any more; what it began is waited for.
 	w.stopping.Do(func() {})
@@ -117,9 +116,9 @@ func (w *work) run() complete {
 		w.refused = true
 		return failure(w.request.kind, refused.Error(), nil)
 	case err != nil:
-		return w.failed(err, state)
+		return w.failed(err)
 	}
-	return w.withState(w.explained(answer), state)
+	return w.withState(w.explained(answer))
 }
 
 // handle runs the plugin. An error of it means that the instance is done for.
@@ -169,7 +168,7 @@ func (w *work) instance() (Instance, error) {
 }
 
 // failed is the Complete that the host writes because the plugin did not answer as it must; an ApplyComplete has the state.
-func (w *work) failed(err error, state []byte) complete {
+func (w *work) failed(err error) complete {
 	s, kind := w.session, w.request.kind
 	w.crashed = true
 	text := fmt.Sprintf("plugin %s: %v", s.Plugin, err)
@@ -183,7 +182,7 @@ func (w *work) failed(err error, state []byte) complete {
 		s.Failed(text)
 	}
 	s.Log.Warn("the plugin failed", "request", kind, "error", err, "ended", context.Cause(w.ctx))
-	return failure(kind, text, state)
+	return failure(kind, text, w.state())
 }
 
 // explained is the plugin's answer. Where a deadline or a limit on files or programs made it fail, that is named: the plugin can't know it.

@@ -7,6 +7,8 @@ import (
 	// The codec of every other service.
 	_ "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+
+	"github.com/provisor/provisor/host/internal/garbage"
 )
 
 // The names of the service, its method, and the file that describes it.
@@ -36,6 +38,7 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 // Unmarshal implements encoding.CodecV2.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if m, ok := v.(*Message); ok {
+		garbage.Before(int64(data.Len()))
 		m.Bytes = data.Materialize()
 		return nil
 	}

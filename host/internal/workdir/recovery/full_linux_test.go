@@ -54,7 +54,7 @@ func TestBallastOnAFullDisk(t *testing.T) {
 	k := f.begin(t)
 	fill(t, disk)
 	f.write(t, mainFile, `{"serial":2}`) // elsewhere: there is room for it
-	if got := string(k.Finish()); got != `{"serial":2}` {
+	if got := finish(k); got != `{"serial":2}` {
 		t.Errorf("the newest state is %s", got)
 	}
 	if err := k.Keep("why"); err != nil {

@@ -52,7 +52,7 @@ func TestHostileFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(50 * time.Millisecond) // let it be seen, as it would be
-			if got := string(k.Finish()); got != `{"serial":1}` {
+			if got := finish(k); got != `{"serial":1}` {
 				t.Errorf("the newest state is %.50s", got)
 			}
 			if err := k.Keep("why"); err != nil {

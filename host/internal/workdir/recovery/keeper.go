@@ -18,7 +18,7 @@ type State = copies.State
 // MaxState is the largest state that is copied, in bytes.
 const MaxState = copies.MaxState
 
-// Keeper copies the states of one apply. Finish, Confirm and Keep are called one after another.
+// Keeper copies the states of one apply. Finish, State, Confirm and Keep are called one after another.
 type Keeper struct {
 	store   *Store
 	record  Record
@@ -53,10 +53,14 @@ func (k *Keeper) begin() {
 	k.copier.Begin()
 }
 
-// Finish looks for the last time: the apply's programs are gone. It returns the newest complete state, or nil.
-func (k *Keeper) Finish() []byte {
+// Finish looks for the last time: the apply's programs are gone.
+func (k *Keeper) Finish() {
 	k.store.unwatch(k)
 	k.copier.End()
+}
+
+// State is the newest complete state of a finished apply, or nil.
+func (k *Keeper) State() []byte {
 	for _, s := range copies.Newest(k.copier.States()) {
 		if content, err := s.Read(); err == nil {
 			return content

@@ -129,7 +129,7 @@ func TestStatesAreCopied(t *testing.T) {
 		f.write(t, mainFile, step.content)
 		f.soon(t, "dir.1 in use terraform.tfstate="+step.want)
 	}
-	if got := string(k.Finish()); got != `{"serial":4}` {
+	if got := finish(k); got != `{"serial":4}` {
 		t.Errorf("the newest state is %s", got)
 	}
 	if err := k.Keep("the client is gone"); err != nil {
@@ -154,12 +154,18 @@ func checkModes(t *testing.T, dir string) {
 	}
 }
 
+// finish finishes an apply and returns its newest complete state.
+func finish(k *Keeper) string {
+	k.Finish()
+	return string(k.State())
+}
+
 // What was written just before the end is not missed, whether an event told of it or not.
 func TestFinishLooks(t *testing.T) {
 	f := newFixture(t, Options{})
 	k := f.begin(t)
 	f.write(t, mainFile, `{"serial":7}`)
-	if got := string(k.Finish()); got != `{"serial":7}` {
+	if got := finish(k); got != `{"serial":7}` {
 		t.Errorf("the newest state is %s", got)
 	}
 	if err := k.Keep("why"); err != nil {
@@ -194,7 +200,7 @@ func TestNewestOfSeveralFiles(t *testing.T) {
 				}
 			}
 			k := f.begin(t)
-			got := string(k.Finish())
+			got := finish(k)
 			if got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
@@ -234,7 +240,7 @@ func TestConfirm(t *testing.T) {
 func TestKeepNothing(t *testing.T) {
 	f := newFixture(t, Options{})
 	k := f.begin(t)
-	if state := k.Finish(); state != nil {
+	if state := finish(k); state != "" {
 		t.Errorf("a state %q", state)
 	}
 	if err := k.Keep("why"); err != nil {
@@ -320,7 +326,7 @@ func TestManyAtOnce(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if got, want := string(k.Finish()), fmt.Sprintf(`{"of":%d,"serial":19}`, i); got != want {
+			if got, want := finish(k), fmt.Sprintf(`{"of":%d,"serial":19}`, i); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 			if err := k.Keep("why"); err != nil {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/provisor/provisor/host/internal/garbage"
 )
 
 // State is a complete state that was copied aside.
@@ -78,6 +80,7 @@ func (s *State) sync() error {
 
 // Read returns the state's content, which is what was copied.
 func (s *State) Read() ([]byte, error) {
+	garbage.Before(s.Bytes)
 	content, err := os.ReadFile(s.Path)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/provisor/provisor/host/internal/garbage"
 )
 
 const (
@@ -84,7 +86,7 @@ func (r Reader) look(root *os.Root, name string, was fs.FileInfo, use func([]byt
 var errMoving = errors.New("it was written while it was read")
 
 func (r Reader) read(f *os.File, before fs.FileInfo, use func([]byte) error) error {
-	weight := 2 * (before.Size() + 1)
+	weight := before.Size() + 1
 	// It can't fail: nothing ends the context, and no file has more than all of it.
 	_ = r.memory.Acquire(context.Background(), weight)
 	defer r.memory.Release(weight)
@@ -93,12 +95,8 @@ func (r Reader) read(f *os.File, before fs.FileInfo, use func([]byte) error) err
 		return err
 	}
 	if time.Since(before.ModTime()) < tickSlack {
-		again, err := readAll(f, before.Size())
-		if err != nil {
+		if err := readAgain(f, content); err != nil {
 			return err
-		}
-		if !bytes.Equal(content, again) {
-			return errMoving
 		}
 	}
 	after, err := f.Stat()
@@ -116,12 +114,34 @@ func (r Reader) read(f *os.File, before fs.FileInfo, use func([]byte) error) err
 
 // readAll reads a file from its beginning, up to a byte more than it should have.
 func readAll(f *os.File, size int64) ([]byte, error) {
+	garbage.Before(size)
 	content := make([]byte, size+1)
 	n, err := io.ReadFull(io.NewSectionReader(f, 0, size+1), content)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return content[:n], err
+}
+
+// readAgain returns errMoving where the file has something else now. It holds no second copy of it.
+func readAgain(f *os.File, content []byte) error {
+	again, buffer := io.NewSectionReader(f, 0, int64(len(content))+1), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(again, buffer)
+		if n > len(content) || !bytes.Equal(buffer[:n], content[:n]) {
+			return errMoving
+		}
+		content = content[n:]
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			if len(content) > 0 {
+				return errMoving
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 func same(a, b fs.FileInfo) bool {
