@@ -66,7 +66,7 @@ func largePlans(ctx context.Context, b *bench) (_ report.Section, err error) {
 	}
 	goals = append(goals, report.AtMost("memory in its guest", memory, 256, " MiB"))
 	return report.Section{
-		Text: "Graph of a plan, by the engine's graph or derived from the configuration, which is the default for up to 1 MiB of configuration. Without the time of the engine: its recorded output is played back. The memory is what the daemon grew by while it " +
+		Text: "Graph of a plan, by the engine's graph or derived from the configuration, which is the default for up to 1 MiB of configuration. Without the time of the engine: its recorded output is played back. What the Plan before has read of the plan is in memory still. The memory is what the daemon grew by while it " +
 			"made the graph, the host's memory and the guest's together; the guest's is all that it has touched since the session began.",
 		Tables: []report.Table{t},
 		Goals:  goals,

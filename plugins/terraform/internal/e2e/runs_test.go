@@ -165,7 +165,7 @@ func newPath(t *testing.T, binary string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), filepath.Base(binary))
-	if os.Link(binary, path) == nil {
+	if os.Symlink(binary, path) == nil {
 		return path
 	}
 	content, err := os.ReadFile(binary)
