@@ -60,7 +60,7 @@ func buildCached(dir string) (string, error) {
 	if err := os.MkdirAll(workshop, 0o700); err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	lock := flock.New(filepath.Join(workshop, "lock"))
 	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
