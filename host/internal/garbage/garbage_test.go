@@ -28,6 +28,8 @@ func TestCollections(t *testing.T) {
 	}, false)
 	expect("less than may lie", func() { Before(most - 1) }, false)
 	expect("more", func() { Before(large) }, true)
+	expect("the end, with little", After, false)
+	Before(most / 2)
 	expect("the end", After, true)
 	expect("nothing more", After, false)
 }
