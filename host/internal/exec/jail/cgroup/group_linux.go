@@ -38,9 +38,8 @@ func (p *Place) New(l Limits) (_ *Group, err error) {
 			err = errors.Join(err, g.Remove())
 		}
 	}()
-	name := prefix + strings.ToLower(rand.Text())
 	for _, h := range p.hierarchies {
-		d := &directory{hierarchy: h, path: h.file(name)}
+		d := &directory{hierarchy: h}
 		if err := d.make(); err != nil {
 			return nil, err
 		}
@@ -52,10 +51,12 @@ func (p *Place) New(l Limits) (_ *Group, err error) {
 	return g, nil
 }
 
-// make makes the directory and locks it. Another daemon's sweep may be quicker, and remove it.
+// make makes the directory and locks it. Another daemon's sweep may be quicker, and remove it: then it gets another name, since a sweep removes
+// by the name, and may be slow.
 func (d *directory) make() error {
 	const attempts = 10
 	for range attempts {
+		d.path = d.hierarchy.file(prefix + strings.ToLower(rand.Text()))
 		if err := os.Mkdir(d.path, 0o755); err != nil {
 			return err
 		}
@@ -71,9 +72,8 @@ func (d *directory) make() error {
 			return errors.Join(err, unix.Rmdir(d.path))
 		}
 		time.Sleep(time.Millisecond)
-		_ = unix.Rmdir(d.path)
 	}
-	return fmt.Errorf("make %s: something removed it %d times", d.path, attempts)
+	return fmt.Errorf("make a group in %s: something removed it %d times", d.dir, attempts)
 }
 
 // limit sets the limits. Setting memory's before swap's is the only order that works.
