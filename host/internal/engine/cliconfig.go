@@ -18,7 +18,7 @@ import (
 
 // Parts of a provider's address, as registries allow them; a host may have a port.
 var (
-	addressHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+	addressHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]{1,5})?$`)
 	addressPart = regexp.MustCompile(`^[0-9a-z](?:[0-9a-z_-]*[0-9a-z])?$`)
 )
 
