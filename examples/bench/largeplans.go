@@ -36,25 +36,48 @@ func largePlans(ctx context.Context, b *bench) (_ report.Section, err error) {
 		name string
 		args []string
 	}{{"the engine", engineGraph}, {"the configuration", []string{"--plugin-setting", "terraform_graph=configuration"}}}
-	curves := make([]report.Series, len(variants))
-	var memory float64
+	engine := filepath.Join(b.dir, "replay-terraform")
+	if err := os.WriteFile(engine, []byte(replayEngine), 0o700); err != nil {
+		return report.Section{}, err
+	}
+	var runs []*planGraph // those of each size, in the order of the variants
+	defer func() {
+		for _, r := range runs {
+			err = errors.Join(err, r.close())
+		}
+	}()
 	for _, n := range sizes {
-		b.say("    %d resources", n)
+		b.say("    the plan of %d resources", n)
 		p, err := b.recordPlan(ctx, n)
 		if err != nil {
 			return report.Section{}, err
 		}
-		for i, v := range variants {
-			samples, grew, guest, err := b.measureGraph(ctx, p, b.samples(10, 1), v.args)
+		for _, v := range variants {
+			r, err := b.newPlanGraph(ctx, engine, p, v.args)
 			if err != nil {
-				return report.Section{}, fmt.Errorf("%d resources, graph from %s: %w", n, v.name, err)
+				return report.Section{}, err
 			}
-			t.Add(append([]string{v.name, fmt.Sprint(n), report.Number(float64(len(p.json)) / 1024), report.Number(float64(len(p.dot)) / 1024)},
-				append(samples.Cells(), report.Number(samples.Median()*1000/float64(n)), report.Number(float64(guest)/(1<<20)), report.Number(float64(grew)/(1<<20)))...)...)
-			curves[i].Name = "from " + v.name
-			curves[i].X, curves[i].Y = append(curves[i].X, float64(n)), append(curves[i].Y, samples.Median())
-			memory = max(memory, float64(guest)/(1<<20))
+			runs = append(runs, r)
 		}
+	}
+	b.say("    graphs")
+	// They take turns, so that each has the machine's better and worse times; the first round is for warming up.
+	for round := range b.samples(30, 1) + 1 {
+		for i, r := range runs {
+			if err := r.measure(ctx, round > 0); err != nil {
+				return report.Section{}, fmt.Errorf("%d resources, graph from %s: %w", sizes[i/len(variants)], variants[i%len(variants)].name, err)
+			}
+		}
+	}
+	curves := make([]report.Series, len(variants))
+	var memory float64
+	for i, r := range runs {
+		n, v, curve := sizes[i/len(variants)], variants[i%len(variants)], &curves[i%len(variants)]
+		t.Add(append([]string{v.name, fmt.Sprint(n), report.Number(float64(len(r.plan.json)) / 1024), report.Number(float64(len(r.plan.dot)) / 1024)},
+			append(r.samples.Cells(), report.Number(r.samples.Median()*1000/float64(n)), report.Number(float64(r.guest)/(1<<20)), report.Number(float64(r.grew)/(1<<20)))...)...)
+		curve.Name = "from " + v.name
+		curve.X, curve.Y = append(curve.X, float64(n)), append(curve.Y, r.samples.Median())
+		memory = max(memory, float64(r.guest)/(1<<20))
 	}
 	last := len(sizes) - 1
 	var goals []report.Goal
@@ -94,37 +117,43 @@ func (b *bench) recordPlan(ctx context.Context, resources int) (*recordedPlan, e
 	return p, errors.Join(err, s.close())
 }
 
-// measureGraph asks for the graph of the plan, again and again, each time in a new session.
-func (b *bench) measureGraph(ctx context.Context, p *recordedPlan, rounds int, args []string) (_ report.Samples, grew, guest int64, err error) {
-	engine := filepath.Join(b.dir, "replay-terraform")
-	if err := os.WriteFile(engine, []byte(replayEngine), 0o700); err != nil {
-		return nil, 0, 0, err
+// planGraph asks for the graph of a plan, again and again, each time in a new session with the same daemon.
+type planGraph struct {
+	plan    *recordedPlan
+	archive []byte
+	daemon  *daemon
+	client  *client.Client
+
+	samples report.Samples
+	// grew is by how much the daemon has grown at most, guest how much memory the guest has touched, in bytes.
+	grew, guest int64
+}
+
+func (b *bench) newPlanGraph(ctx context.Context, engine string, p *recordedPlan, args []string) (*planGraph, error) {
+	archive, err := b.archiveOf(p.template, "plan.json", string(p.json), "graph.dot", string(p.dot))
+	if err != nil {
+		return nil, err
 	}
 	d, err := b.startDaemon(ctx, b.terraformPlugin(), append([]string{"--engine", engine}, args...)...)
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
 	c, err := d.dial()
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, errors.Join(err, d.stop())
 	}
-	defer c.Close()
-	archive, err := b.archiveOf(p.template, "plan.json", string(p.json), "graph.dot", string(p.dot))
-	if err != nil {
-		return nil, 0, 0, err
+	return &planGraph{plan: p, archive: archive, daemon: d, client: c}, nil
+}
+
+func (r *planGraph) close() error { return errors.Join(r.client.Close(), r.daemon.stop()) }
+
+func (r *planGraph) measure(ctx context.Context, counts bool) error {
+	took, grew, guest, err := timeGraph(ctx, r.daemon, r.client, r.archive)
+	if counts {
+		r.samples.Add(took)
 	}
-	var samples report.Samples
-	for range rounds + 1 {
-		took, more, inGuest, err := timeGraph(ctx, d, c, archive)
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		samples.Add(took)
-		grew, guest = max(grew, more), max(guest, inGuest)
-	}
-	// The first is for warming up.
-	return samples[1:], grew, guest, nil
+	r.grew, r.guest = max(r.grew, grew), max(r.guest, guest)
+	return err
 }
 
 func timeGraph(ctx context.Context, d *daemon, c *client.Client, archive []byte) (took time.Duration, grew, guest int64, err error) {
