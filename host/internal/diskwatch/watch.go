@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"time"
 
@@ -20,16 +21,18 @@ import (
 )
 
 const (
-	// tick is how often the free space is looked at when little is left, and longTick when there is much: what fastest fills in that time.
+	// tick is how often the free space is looked at when little is left, and longTick when there is much. Each look wakes a daemon that would
+	// sleep, which costs a hundred times what the look does.
 	tick     = 20 * time.Millisecond
-	longTick = 100 * time.Millisecond
-	// fastest is how many bytes a second all programs of a session together may write.
-	fastest = 32 << 30
+	longTick = 250 * time.Millisecond
 	// lookEvery is how often the directories are, in any case.
 	lookEvery = time.Second
 	// restShare is how much longer than a look the rest after it is, when that is not enough.
 	restShare = 4
 )
+
+// fastest is how many bytes a second all programs of a session together may write: what processors do, up to what memory does.
+var fastest = min(float64(runtime.NumCPU())*(8<<30), 32<<30)
 
 // Limits are what all files may have together; 0 = no limit.
 type Limits struct {
@@ -109,9 +112,10 @@ func (w *Watch) Begin(processes func() []int, kill func()) (end func(failed bool
 		w.next = time.Now() // what is wrong already is found again by the first look
 	}
 	w.runs[r] = true
+	first := w.nextTick(w.left())
 	w.mu.Unlock()
 	stop, stopped := make(chan struct{}), make(chan error, 1)
-	go func() { stopped <- w.watch(stop, kill) }()
+	go func() { stopped <- w.watch(first, stop, kill) }()
 	return func(failed bool) error {
 		close(stop)
 		err := <-stopped
@@ -125,9 +129,9 @@ func (w *Watch) Begin(processes func() []int, kill func()) (end func(failed bool
 	}
 }
 
-// watch watches until it is stopped, or a limit is reached.
-func (w *Watch) watch(stop <-chan struct{}, kill func()) error {
-	timer := time.NewTimer(tick)
+// watch watches until it is stopped, or a limit is reached. It looks at the free space first after a while.
+func (w *Watch) watch(first time.Duration, stop <-chan struct{}, kill func()) error {
+	timer := time.NewTimer(first)
 	defer timer.Stop()
 	for {
 		select {
@@ -142,18 +146,21 @@ func (w *Watch) watch(stop <-chan struct{}, kill func()) error {
 			err = w.check()
 			left = w.room
 		}
+		next := w.nextTick(left)
 		w.mu.Unlock()
 		if err != nil {
 			kill()
 			return err
 		}
-		timer.Reset(nextTick(left))
+		timer.Reset(next)
 	}
 }
 
-// nextTick is when to look at the free space again, with so many bytes left.
-func nextTick(left int64) time.Duration {
-	return min(max(time.Duration(float64(left)/fastest*float64(time.Second)), tick), longTick)
+// nextTick is when to look at the free space again, with so many bytes left: before they can be written, and when there is a look in any
+// case. The lock is held.
+func (w *Watch) nextTick(left int64) time.Duration {
+	written := time.Duration(min(float64(left)/fastest, longTick.Seconds()) * float64(time.Second))
+	return max(min(written, time.Until(w.next)), tick)
 }
 
 // left is how much less may be free before the limit may have been reached. The lock is held.

@@ -165,15 +165,32 @@ func TestOverTheLimitAlready(t *testing.T) {
 	})
 }
 
-// However much is left, it can't be written before the next look at the free space.
+// However much is left, it can't be written before the next look at the free space, and no look at the directories is late.
 func TestNextTick(t *testing.T) {
-	for left, want := range map[int64]time.Duration{
-		0: tick, 100 << 20: tick, 1 << 30: time.Second / 32, 2 << 30: time.Second / 16, 4 << 30: longTick, math.MaxInt64: longTick, -1: tick,
-	} {
-		if got := nextTick(left); got != want {
-			t.Errorf("with %d bytes left: %v, want %v", left, got, want)
+	second := int64(fastest)
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			left int64
+			look time.Duration // until the directories are looked at in any case
+			want time.Duration
+		}{
+			{0, time.Hour, tick},
+			{-1, time.Hour, tick},
+			{second / 100, time.Hour, tick},
+			{second / 32, time.Hour, time.Second / 32},
+			{second / 16, time.Hour, time.Second / 16},
+			{second, time.Hour, longTick},
+			{math.MaxInt64, time.Hour, longTick},
+			{math.MaxInt64, longTick / 2, longTick / 2},
+			{math.MaxInt64, 0, tick},
+			{math.MaxInt64, -time.Hour, tick},
+		} {
+			w := Watch{next: time.Now().Add(tt.look)}
+			if got := w.nextTick(tt.left); got != tt.want {
+				t.Errorf("with %d bytes left, and a look in %v: %v, want %v", tt.left, tt.look, got, tt.want)
+			}
 		}
-	}
+	})
 }
 
 func write(t *testing.T, path string, size int) {
