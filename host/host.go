@@ -113,6 +113,8 @@ type Runtime struct {
 	workdir *workdir.Store
 	states  *recovery.Store
 	jail    *jail.Jail
+	// supervisorCPU is the processor time of supervisors that have ended, in nanoseconds.
+	supervisorCPU atomic.Int64
 	// users are the tenants' user ids; nil = they have none.
 	users *userids.Store
 	queue *queue.Queue

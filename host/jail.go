@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/session"
@@ -39,6 +40,9 @@ func JailLayers() []JailLayer { return jail.Layers() }
 
 // DefaultOffline are the requests whose programs get no network unless the options say otherwise: those that need none.
 func DefaultOffline() []string { return []string{session.Parse.String(), session.Graph.String()} }
+
+// supervisorLinger is how long a supervisor is kept for a session's next program. Clients that go on at once ask within milliseconds.
+const supervisorLinger = time.Second
 
 // offlineCommands are the engine's own that need no network in any request.
 var offlineCommands = []string{"graph", "show", "validate", "version"}

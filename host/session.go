@@ -8,12 +8,14 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/provisor/provisor/host/internal/diskwatch"
 	"github.com/provisor/provisor/host/internal/engine"
 	"github.com/provisor/provisor/host/internal/exec"
+	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/host/internal/jailfs"
 	"github.com/provisor/provisor/host/internal/plugin"
 	"github.com/provisor/provisor/host/internal/queue"
@@ -102,6 +104,8 @@ type directory struct {
 	// record says whose states its applies make, keeper keeps those of the latest (nil = there was none).
 	record recovery.Record
 	keeper *recovery.Keeper
+	// supervisors are those of the session's programs.
+	supervisors *jail.Supervisors
 	// user is whom programs run as; 0 = the daemon's user.
 	user int
 	// engine are the places that the session's engine uses, reach is what it needs beside them.
@@ -117,6 +121,7 @@ func (u use) openDirectory(t tenant.Tenant, id string) (_ *directory, err error)
 		return nil, err
 	}
 	d := &directory{Session: s, runtime: r, record: u.newRecord(id, s, t)}
+	d.supervisors = jail.NewSupervisors(supervisorLinger, func(cpu time.Duration) { r.supervisorCPU.Add(int64(cpu)) })
 	d.disk = diskwatch.New(s.Places(), diskwatch.Limits{Bytes: int64(u.limits.GetDiskBytes()), Files: int64(u.limits.GetFiles())})
 	defer func() {
 		if err != nil {
@@ -166,7 +171,7 @@ func (d *directory) TakeLimit() error {
 
 // Remove removes the directories and all that is in them, unless that is the only place of a state.
 func (d *directory) Remove() error {
-	var errs []error
+	errs := []error{d.supervisors.End()}
 	for _, fs := range []*jailfs.FS{d.work, d.tmp} {
 		if fs != nil {
 			errs = append(errs, fs.Close())
@@ -230,7 +235,7 @@ func (u use) start(d session.Directory, c session.Command) (session.Process, err
 	p, err := exec.Start(exec.Program{
 		Path: u.engine.Path, Args: c.Args, Env: u.engine.Environ(dir.engine, slices.Concat(c.Env, c.HostEnv), u.limits.GetProgramMemoryBytes()), Dir: c.Dir, Stdin: c.Stdin,
 		OutputLimit: c.OutputLimit, ExitTimeout: c.ExitTimeout, Jail: u.programJail(), Cell: u.cell(dir, c), Holds: []*os.File{held},
-		Keep: dir.keep(c), Watch: dir.disk, LimitHit: func(err error) { dir.hit.Store(&err) },
+		Keep: dir.keep(c), Watch: dir.disk, Supervisors: dir.supervisors, LimitHit: func(err error) { dir.hit.Store(&err) },
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"os"
+	"time"
 )
 
 // Status is how a runtime stands at a moment.
@@ -18,6 +19,8 @@ type Status struct {
 	// Free is how many bytes are free where states are kept, if FreeKnown; MinFree is how many must be for an apply to begin.
 	Free, MinFree int64
 	FreeKnown     bool
+	// SupervisorCPU is the processor time of supervisors that have ended, without their programs.
+	SupervisorCPU time.Duration
 }
 
 // TenantStatus is how many of a tenant's requests run and how many wait for their turn.
@@ -34,6 +37,7 @@ func (r *Runtime) Status() Status {
 	var err error
 	s.Free, s.MinFree, err = r.states.Room()
 	s.FreeKnown = err == nil
+	s.SupervisorCPU = time.Duration(r.supervisorCPU.Load())
 	return s
 }
 

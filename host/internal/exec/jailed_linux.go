@@ -3,7 +3,6 @@ package exec
 import (
 	osexec "os/exec"
 	"syscall"
-	"time"
 
 	"github.com/provisor/provisor/host/internal/exec/jail"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -23,6 +22,7 @@ func (p *Program) startJailed(cmd *osexec.Cmd, ends *pipeEnds) (tree, error) {
 	command := jail.Command{
 		Path: cmd.Path, Args: p.Args, Env: cmd.Env, Dir: cmd.Dir, Cell: p.Cell, ExitTimeout: p.ExitTimeout,
 		Stdout: ends.child[0], Stderr: ends.child[1], Drains: ends.outputs[:], Holds: p.Holds, Keep: p.Keep,
+		Supervisors: p.Supervisors,
 	}
 	if p.Stdin {
 		command.Stdin = ends.child[2]
@@ -72,8 +72,6 @@ func (j *jailed) awaitGone() error {
 	}
 	return j.gone
 }
-
-func (j *jailed) supervisorCPU() time.Duration { return j.SupervisorCPU() }
 
 func (j *jailed) interrupt() error { j.Interrupt(); return nil }
 

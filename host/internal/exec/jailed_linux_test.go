@@ -18,6 +18,7 @@ import (
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host/internal/daemontest"
 	"github.com/provisor/provisor/host/internal/exec/jail"
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
 	"github.com/provisor/provisor/host/internal/workdir/recovery/copies"
 )
 
@@ -58,7 +59,8 @@ func TestSupervisorCPU(t *testing.T) {
 	inJails(t, func(t *testing.T, j *jail.Jail) {
 		const busy = "i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done"
 		p := Program{Path: "/bin/sh", Args: []string{"-c", "(" + busy + "; : >left; sleep 600) & " + busy + "; : >own; wait $!"}, Dir: t.TempDir(), Jail: j, ExitTimeout: time.Millisecond}
-		p.Cell.Write = []string{p.Dir}
+		var own time.Duration
+		p.Cell.Write, p.Supervisors = []string{p.Dir}, jail.NewSupervisors(time.Minute, func(cpu time.Duration) { own += cpu })
 		var before, after unix.Rusage
 		if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &before); err != nil {
 			t.Fatal(err)
@@ -75,11 +77,14 @@ func TestSupervisorCPU(t *testing.T) {
 		if err := pr.Close(); err != nil {
 			t.Fatal(err)
 		}
+		if err := p.Supervisors.End(); err != nil {
+			t.Fatal(err)
+		}
 		if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &after); err != nil {
 			t.Fatal(err)
 		}
 		all := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
-		if own := pr.SupervisorCPU(); own <= 0 || own > all/3 {
+		if own <= 0 || own > all/3 {
 			t.Errorf("the supervisor took %v of %v", own, all)
 		}
 	})
@@ -235,12 +240,14 @@ func TestDaemonDies(t *testing.T) {
 		t.Skip("waits for exit timeouts")
 	}
 	tests := []struct {
-		name, script string
-		exitTimeout  time.Duration
-		finishes     bool
+		name, before, script string
+		exitTimeout          time.Duration
+		finishes             bool
 	}{
 		{name: "the program finishes", finishes: true, exitTimeout: time.Minute,
 			script: `trap 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo working on it, and saying so at some length; done; echo end >finished; exit' INT; SIGN while :; do sleep 0.05; done`},
+		{name: "the program is its supervisor's second", before: "exit 3", finishes: true, exitTimeout: time.Minute,
+			script: `trap 'echo end >finished; exit' INT; SIGN while :; do sleep 0.05; done`},
 		{name: "the program does not care", exitTimeout: time.Second,
 			script: `trap '' INT; SIGN while :; do echo x; sleep 0.05; done`},
 	}
@@ -250,7 +257,7 @@ func TestDaemonDies(t *testing.T) {
 			s := newSign(t, dir)
 			lock := filepath.Join(dir, "lock")
 			daemon := startDaemon(t, testDaemon{
-				Dir: dir, Lock: lock, ExitTimeout: test.exitTimeout,
+				Dir: dir, Lock: lock, ExitTimeout: test.exitTimeout, Before: test.before,
 				Script: strings.Replace(test.script, "SIGN", "exec 9>"+s.path+"; echo >&9; (exec setsid sleep 300) & ", 1),
 			})
 			s.seen(t)
@@ -275,6 +282,33 @@ func TestDaemonDies(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A supervisor that is kept ends when the daemon has died.
+func TestDaemonDiesBetweenPrograms(t *testing.T) {
+	d := testDaemon{Dir: t.TempDir(), Before: "exit"}
+	daemon := startDaemon(t, d)
+	if !daemontest.Soon(func() bool { return fileExists(filepath.Join(d.Dir, "between")) }) {
+		t.Error("the program does not end")
+	}
+	kept := supervisor.Descendants(daemon.Process.Pid)
+	var fds []unix.PollFd
+	for _, pid := range kept {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	daemon.Process.Kill()
+	daemon.Wait()
+	if len(fds) != 1 {
+		t.Fatalf("the daemon has the processes %v, want one", kept)
+	}
+	if !daemontest.Soon(func() bool { n, _ := unix.Poll(fds, 0); return n == 1 }) {
+		t.Error("the supervisor stays")
 	}
 }
 
@@ -434,6 +468,8 @@ type testDaemon struct {
 	Script      string
 	Options     jail.Options
 	Keep        *jail.Keep
+	// Before is the script of a program whose supervisor is kept for the other; without that, the daemon makes the file "between" and waits.
+	Before string
 	// Interrupt interrupts the program once it has written something.
 	Interrupt bool
 }
@@ -475,8 +511,26 @@ func beDaemon(arguments string) {
 		if err != nil {
 			return err
 		}
-		p, err := Start(Program{Path: "/bin/sh", Args: []string{"-c", d.Script}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: d.Dir,
-			Jail: j, Cell: jail.Cell{Write: []string{d.Dir}, User: d.Options.User}, Holds: holds, Keep: d.Keep, ExitTimeout: d.ExitTimeout})
+		program := Program{Path: "/bin/sh", Args: []string{"-c", d.Before}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: d.Dir,
+			Jail: j, Cell: jail.Cell{Write: []string{d.Dir}, User: d.Options.User}, Keep: d.Keep, ExitTimeout: d.ExitTimeout}
+		if d.Before != "" {
+			program.Supervisors = jail.NewSupervisors(time.Hour, func(time.Duration) {})
+			p, err := Start(program)
+			if err != nil {
+				return err
+			}
+			if _, err := p.Wait(context.Background()); err != nil {
+				return err
+			}
+		}
+		if d.Script == "" {
+			if err := os.WriteFile(filepath.Join(d.Dir, "between"), nil, 0o600); err != nil {
+				return err
+			}
+			select {}
+		}
+		program.Args[1], program.Holds = d.Script, holds
+		p, err := Start(program)
 		if err != nil {
 			return err
 		}

@@ -45,10 +45,9 @@ type Process struct {
 	interrupted atomic.Bool
 	killedBy    atomic.Pointer[string]
 	// done is closed once the program and its group are gone; what follows is final then.
-	done          chan struct{}
-	result        *guestpb.ExecResult
-	strays        error
-	supervisorCPU time.Duration
+	done   chan struct{}
+	result *guestpb.ExecResult
+	strays error
 
 	streams sync.WaitGroup // the goroutines that copy the streams
 }
@@ -103,7 +102,6 @@ func (p *Process) supervise(started chan<- error) {
 			p.program.LimitHit(err)
 		}
 	}
-	p.supervisorCPU = p.tree.supervisorCPU()
 	p.strays = p.tree.awaitGone()
 	for _, o := range p.outputs {
 		o.finish()
@@ -192,12 +190,6 @@ func (p *Process) Wait(ctx context.Context) (*guestpb.ExecResult, error) {
 	case <-ctx.Done():
 		return nil, p.canceled(ctx)
 	}
-}
-
-// SupervisorCPU waits like Done, and is the processor time of the program's supervisor itself, without the program; 0 = there was none.
-func (p *Process) SupervisorCPU() time.Duration {
-	<-p.done
-	return p.supervisorCPU
 }
 
 // Done is closed once the program and its process group are gone.

@@ -51,6 +51,8 @@ type Program struct {
 	// Keep, if not nil, is where an apply has its states: when the daemon has died, a jailed program may take ExitTimeout to finish before it is
 	// interrupted, and its states are copied until it has ended.
 	Keep *jail.Keep
+	// Supervisors, if not nil, keep a jailed program's supervisor for the next.
+	Supervisors *jail.Supervisors
 }
 
 // Watch watches over programs.

@@ -2,7 +2,6 @@ package exec
 
 import (
 	osexec "os/exec"
-	"time"
 
 	"github.com/provisor/provisor/proto/guestpb"
 )
@@ -17,8 +16,6 @@ type tree interface {
 	processes() []int
 	// limit is the limit of its jail that the program has hit, or nil; finish has been called.
 	limit() error
-	// supervisorCPU is the processor time that the jail took for itself; finish has been called.
-	supervisorCPU() time.Duration
 	// awaitGone waits until nothing is left; finish has been called.
 	awaitGone() error
 	// interrupt asks the program itself to end.
@@ -56,5 +53,3 @@ func (g *group) processes() []int { return []int{g.process.Pid} }
 
 // limit: without a jail there is none.
 func (g *group) limit() error { return nil }
-
-func (g *group) supervisorCPU() time.Duration { return 0 }

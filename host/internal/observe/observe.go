@@ -91,8 +91,6 @@ type Program struct {
 	Began, Ended time.Time
 	// Outcome is OK, Failed (it exited with another code than 0), Killed, or NotStarted.
 	Outcome string
-	// SupervisorCPU is the processor time of its supervisor, without the program.
-	SupervisorCPU time.Duration
 }
 
 // Further outcomes of programs.

@@ -106,8 +106,5 @@ func (w *work) ranProgram(ctx context.Context, run *observe.Program, p Process) 
 	if at := result.GetEndedAt(); at.IsValid() {
 		run.Ended = at.AsTime()
 	}
-	if s, ok := p.(interface{ SupervisorCPU() time.Duration }); ok && err == nil {
-		run.SupervisorCPU = s.SupervisorCPU()
-	}
 	w.session.Observer.End(ctx, run)
 }

@@ -18,7 +18,6 @@ type metrics struct {
 	registry *prometheus.Registry
 
 	sessions, requests, guestCPU, programs, limits, states, refused, reloads *prometheus.CounterVec
-	supervisorCPU                                                            prometheus.Counter
 	open                                                                     *prometheus.GaugeVec
 	requestTime, programTime                                                 *prometheus.HistogramVec
 	wait                                                                     prometheus.Histogram
@@ -46,8 +45,6 @@ func newMetrics(version string, status func() (host.Status, bool)) *metrics {
 		programs: counter("provisor_program_runs_total", "Runs of the engine, by its command and how they ended.", "command", "outcome"),
 		programTime: prometheus.NewHistogramVec(histogram("provisor_program_duration_seconds",
 			"How long runs of the engine took."), []string{"command"}),
-		supervisorCPU: prometheus.NewCounter(prometheus.CounterOpts{Name: "provisor_supervisor_cpu_seconds_total",
-			Help: "Processor time of the supervisors of engine runs, without the engines."}),
 		limits:  counter("provisor_limit_hits_total", "Requests and sessions that ran into a limit or quota, by its setting.", "tenant", "limit"),
 		states:  counter("provisor_states_total", "States of applies that reached the client (delivered), or are kept since nothing says so (kept).", "tenant", "result"),
 		refused: counter("provisor_streams_refused_total", "Streams that were refused before they were a tenant's session.", "reason"),
@@ -57,7 +54,7 @@ func newMetrics(version string, status func() (host.Status, bool)) *metrics {
 		Name: "provisor_build_info", Help: "Always 1; what is running is in the labels.",
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(build, m.sessions, m.open, m.requests, m.requestTime, m.wait, m.guestCPU, m.programs, m.programTime, m.supervisorCPU, m.limits,
+	m.registry.MustRegister(build, m.sessions, m.open, m.requests, m.requestTime, m.wait, m.guestCPU, m.programs, m.programTime, m.limits,
 		m.states, m.refused, m.reloads, newStatusCollector(status),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// An alert on what has never happened needs a zero to begin with.
@@ -91,7 +88,6 @@ func (m *metrics) End(_ context.Context, a observe.Activity) {
 	case *observe.Program:
 		m.programs.WithLabelValues(a.Command, a.Outcome).Inc()
 		m.programTime.WithLabelValues(a.Command).Observe(a.Ended.Sub(a.Began).Seconds())
-		m.supervisorCPU.Add(a.SupervisorCPU.Seconds())
 	}
 }
 
@@ -128,7 +124,7 @@ func (m *metrics) request(r *observe.Request) {
 type statusCollector struct {
 	status func() (host.Status, bool)
 
-	slots, running, waiting, instances, kept, rescued, free, floor *prometheus.Desc
+	slots, running, waiting, instances, kept, rescued, free, floor, supervisors *prometheus.Desc
 }
 
 func newStatusCollector(status func() (host.Status, bool)) *statusCollector {
@@ -136,21 +132,22 @@ func newStatusCollector(status func() (host.Status, bool)) *statusCollector {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &statusCollector{
-		status:    status,
-		slots:     desc("provisor_queue_slots", "Requests that may run at once."),
-		running:   desc("provisor_queue_running", "Requests that run.", "tenant"),
-		waiting:   desc("provisor_queue_waiting", "Requests that wait for their turn.", "tenant"),
-		instances: desc("provisor_instances", "Instances of plugins."),
-		kept:      desc("provisor_states_kept", "Records of applies that wait for provisor recover."),
-		rescued:   desc("provisor_states_rescued_total", "States that dead daemons had left and this one has kept."),
-		free:      desc("provisor_disk_free_bytes", "What is free where states are kept."),
-		floor:     desc("provisor_disk_free_floor_bytes", "What must be free for an apply to begin (setting min_free)."),
+		status:      status,
+		slots:       desc("provisor_queue_slots", "Requests that may run at once."),
+		running:     desc("provisor_queue_running", "Requests that run.", "tenant"),
+		waiting:     desc("provisor_queue_waiting", "Requests that wait for their turn.", "tenant"),
+		instances:   desc("provisor_instances", "Instances of plugins."),
+		kept:        desc("provisor_states_kept", "Records of applies that wait for provisor recover."),
+		rescued:     desc("provisor_states_rescued_total", "States that dead daemons had left and this one has kept."),
+		free:        desc("provisor_disk_free_bytes", "What is free where states are kept."),
+		floor:       desc("provisor_disk_free_floor_bytes", "What must be free for an apply to begin (setting min_free)."),
+		supervisors: desc("provisor_supervisor_cpu_seconds_total", "Processor time of the supervisors of engine runs, without the engines."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *statusCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.slots, c.running, c.waiting, c.instances, c.kept, c.rescued, c.free, c.floor} {
+	for _, d := range []*prometheus.Desc{c.slots, c.running, c.waiting, c.instances, c.kept, c.rescued, c.free, c.floor, c.supervisors} {
 		to <- d
 	}
 }
@@ -176,4 +173,5 @@ func (c *statusCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(c.free, float64(s.Free))
 	}
 	gauge(c.floor, float64(s.MinFree))
+	to <- prometheus.MustNewConstMetric(c.supervisors, prometheus.CounterValue, s.SupervisorCPU.Seconds())
 }

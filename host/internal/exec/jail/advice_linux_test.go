@@ -120,7 +120,7 @@ func TestUnderAFilter(t *testing.T) {
 
 func testUnderAFilter(t *testing.T) {
 	o := newOutside(t)
-	out, err := runIn(only(t, Options{}, Seccomp), Cell{Write: o.cell.Write}, []string{filtered + "=1", "TMPDIR=" + o.cell.Tmp},
+	out, err := runIn(only(t, Options{}, Seccomp), Cell{Write: o.cell.Write}, []string{filtered + "=1", "TMPDIR=" + o.cell.Tmp}, nil,
 		o.cell.Execute[0], "-test.v", "-test.run", "^TestUnderAFilter$")
 	t.Logf("%s", out)
 	if err != nil {

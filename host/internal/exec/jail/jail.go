@@ -142,6 +142,8 @@ type Command struct {
 	// Keep, if not nil, is where an apply has its states: should this process die, the program may take ExitTimeout to finish before it is
 	// interrupted, and its states are copied.
 	Keep *Keep
+	// Supervisors, if not nil, may have a supervisor for the program, and get it when nothing of the program is left.
+	Supervisors *Supervisors
 }
 
 // Keep is where an apply has its states.

@@ -35,7 +35,7 @@ func (s system) without(layers []Layer) system {
 	return s
 }
 
-// namespaces are the kinds of namespaces that layers stand on.
+// namespaces are the kinds of namespaces that layers stand on; that of the network is a program's own, the others are its supervisor's.
 var namespaces = map[Layer]uintptr{ProcessTree: unix.CLONE_NEWPID, Root: unix.CLONE_NEWNS, Network: unix.CLONE_NEWNET, IPC: unix.CLONE_NEWIPC}
 
 const (
@@ -44,18 +44,17 @@ const (
 	victim = 500
 )
 
-// enter has the supervisor put up the jail around a cell.
+// enter has a supervisor put up the jail around a cell.
 func (j *Jail) enter(c *Cell, spec *supervisor.Spec, attr *syscall.SysProcAttr) {
 	for layer, kind := range namespaces {
-		if j.works[layer] && (layer != Network || c.Offline) {
+		if j.works[layer] && layer != Network {
 			attr.Cloneflags |= kind
 		}
 	}
-	if j.user && attr.Cloneflags != 0 {
+	if j.user && (attr.Cloneflags != 0 || c.Offline && j.works[Network]) {
 		addUserNamespace(attr)
 	}
 	spec.First = attr.Cloneflags&unix.CLONE_NEWPID != 0
-	spec.Loopback = attr.Cloneflags&unix.CLONE_NEWNET != 0
 	if j.works[Root] {
 		spec.Root = c.root()
 	}
@@ -74,13 +73,18 @@ func (j *Jail) enter(c *Cell, spec *supervisor.Spec, attr *syscall.SysProcAttr) 
 	if j.works[Landlock] {
 		spec.Landlock = c.landlock(j.landlock, j.works[Root])
 	}
+}
+
+// confine has a supervisor take from a program what it may have in another one of the same supervisor.
+func (j *Jail) confine(c *Cell, run *supervisor.Run) {
+	run.Network = c.Offline && j.works[Network]
 	if j.works[Seccomp] {
-		spec.Filters = append(spec.Filters, j.filter)
+		run.Filters = append(run.Filters, j.filter)
 	}
 	if c.Offline && j.on(Network) && !j.works[Network] {
-		spec.Filters = append(spec.Filters, j.offline)
+		run.Filters = append(run.Filters, j.offline)
 	}
-	spec.NoNewPrivileges = j.works[NoNewPrivileges] || spec.Landlock != nil || spec.Filters != nil
+	run.NoNewPrivileges = j.works[NoNewPrivileges] || j.works[Landlock] || run.Filters != nil
 }
 
 // addUserNamespace makes the process somebody who may make the other namespaces.

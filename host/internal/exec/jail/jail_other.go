@@ -2,6 +2,8 @@
 
 package jail
 
+import "time"
+
 // processTree is what there is in the place of that layer; package exec does it.
 const processTree = "a program's process group is ended with it (on Windows its job object, which nothing leaves); what leaves the group stays"
 
@@ -25,3 +27,12 @@ func (j *Jail) probe() error {
 
 // Trial has nothing to try.
 func (j *Jail) Trial() (map[Layer]Trial, error) { return nil, nil }
+
+// Supervisors: there are none.
+type Supervisors struct{}
+
+// NewSupervisors has nothing to keep.
+func NewSupervisors(time.Duration, func(time.Duration)) *Supervisors { return nil }
+
+// End has nothing to end.
+func (*Supervisors) End() error { return nil }

@@ -73,6 +73,8 @@ type outside struct {
 	cell     Cell
 	dir      string
 	attempts []string
+	// supervisors, if not nil, may have one for the next to try.
+	supervisors *Supervisors
 }
 
 func newOutside(t *testing.T) *outside {
@@ -159,7 +161,7 @@ func (o *outside) try(t *testing.T, j *Jail) (refused []string) {
 		program, o.cell.User = self, j.options.User
 		give(t, o.cell.Write[0], o.cell.User)
 	}
-	out, err := run(j, o.cell, program, append([]string{supervisor.Attempts}, o.attempts...)...)
+	out, err := runIn(j, o.cell, nil, o.supervisors, program, append([]string{supervisor.Attempts}, o.attempts...)...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -187,18 +189,18 @@ func (o *outside) try(t *testing.T, j *Jail) (refused []string) {
 
 // run runs a program in a jail to its end.
 func run(j *Jail, cell Cell, path string, args ...string) (string, error) {
-	return runIn(j, cell, nil, path, args...)
+	return runIn(j, cell, nil, nil, path, args...)
 }
 
-// runIn is run with more of an environment.
-func runIn(j *Jail, cell Cell, env []string, path string, args ...string) (string, error) {
+// runIn is run with more of an environment, and supervisors that may be kept.
+func runIn(j *Jail, cell Cell, env []string, kept *Supervisors, path string, args ...string) (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err
 	}
 	defer r.Close()
 	env = append(env, "PATH=/usr/bin:/bin", "GORACE=atexit_sleep_ms=0") // the program may be this one, with the race detector
-	p, err := j.Start(Command{Path: path, Args: args, Env: env, Dir: cell.Write[0], Cell: cell, Stdout: w, Stderr: w, ExitTimeout: time.Second})
+	p, err := j.Start(Command{Path: path, Args: args, Env: env, Dir: cell.Write[0], Cell: cell, Stdout: w, Stderr: w, ExitTimeout: time.Second, Supervisors: kept})
 	w.Close()
 	if err != nil {
 		return "", err

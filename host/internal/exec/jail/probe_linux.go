@@ -101,7 +101,7 @@ func (j *Jail) try() error {
 	}
 	defer null.Close()
 	cell := Cell{Offline: true, User: j.options.User, Memory: tryMemory, Processes: tryProcesses}
-	p, err := j.start(&supervisor.Spec{Try: true}, &Command{Cell: cell, Stdin: null, Stdout: null, Stderr: null})
+	p, err := j.start(&supervisor.Run{Try: true}, &Command{Cell: cell, Stdin: null, Stdout: null, Stderr: null})
 	if err != nil {
 		return err
 	}

@@ -1,18 +1,12 @@
 package jail
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	osexec "os/exec"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/provisor/provisor/host/internal/exec/jail/cgroup"
 	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
@@ -31,81 +25,50 @@ var supervisorEnv = []string{"GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=32MiB", "GO
 
 // Process is a program in a jail, with its supervisor.
 type Process struct {
-	supervisor *osexec.Cmd
-	pidfd      int
-	events     io.Reader
-	programCPU time.Duration // as the supervisor tells it
+	*child
+	// supervisors get the supervisor afterwards; nil = it serves this program alone.
+	supervisors *Supervisors
 
-	mu      sync.Mutex // over what follows
-	control *os.File
+	mu      sync.Mutex  // over what follows
 	killing *time.Timer // kills the supervisor
-	group   *cgroup.Group
 	hits    cgroup.Hits
 	over    bool
 }
 
 // Start starts a program in the jail. The caller must call Finish in the end.
 func (j *Jail) Start(c Command) (*Process, error) {
-	stdin := c.Stdin
-	if stdin == nil {
+	if c.Stdin == nil {
 		var err error
-		if stdin, err = os.Open(os.DevNull); err != nil {
+		if c.Stdin, err = os.Open(os.DevNull); err != nil {
 			return nil, err
 		}
-		defer stdin.Close()
+		defer c.Stdin.Close()
 	}
-	c.Stdin = stdin
-	return j.start(&supervisor.Spec{
-		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir, ExitTimeout: c.ExitTimeout, Drains: len(c.Drains), Keep: c.Keep,
-	}, &c)
+	return j.start(&supervisor.Run{Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: c.Env, Dir: c.Dir, ExitTimeout: c.ExitTimeout}, &c)
 }
 
-// start starts a supervisor.
-func (j *Jail) start(spec *supervisor.Spec, c *Command) (_ *Process, err error) {
-	control, child, err := socketpair()
-	if err != nil {
-		return nil, fmt.Errorf("jail: make the control socket: %w", err)
-	}
-	defer child.Close()
-	p := &Process{control: control, events: bufio.NewReader(control), pidfd: -1}
-	// A session of its own: what a terminal sends to its processes does not reach the program, and there is no terminal to write to.
-	attr := &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd}
-	tasks, err := j.group(&c.Cell, p, attr)
-	defer func() {
-		for _, f := range tasks {
-			f.Close()
-		}
-		if err != nil && p.group != nil {
-			err = errors.Join(err, p.group.Remove())
-		}
-	}()
-	if err != nil {
-		return nil, errors.Join(&supervisor.Failure{Layer: string(Cgroup), What: "make a cgroup", Text: err.Error()}, control.Close())
-	}
-	holds := c.Holds
-	if p.group != nil {
-		holds = slices.Concat(p.group.Locks(), holds)
-	}
+// start has a supervisor start a program: one that has served a program like it, or a new one.
+func (j *Jail) start(run *supervisor.Run, c *Command) (*Process, error) {
+	run.Drains, run.Holds = len(c.Drains), len(c.Holds)
+	j.confine(&c.Cell, run)
 	if j.works[User] && c.Cell.User != 0 {
 		if err := giveStreams(c); err != nil {
-			return nil, errors.Join(&supervisor.Failure{Layer: string(User), What: "give it its streams", Text: err.Error()}, control.Close())
+			return nil, &supervisor.Failure{Layer: string(User), What: "give it its streams", Text: err.Error()}
 		}
 	}
-	spec.Tasks, spec.Holds = len(tasks), len(holds)
-	p.supervisor = &osexec.Cmd{
-		Path: self, Args: []string{supervisor.Name}, Env: supervisorEnv, Dir: "/", SysProcAttr: attr,
-		ExtraFiles: slices.Concat([]*os.File{child, c.Stdin, c.Stdout, c.Stderr}, c.Drains, tasks, holds),
+	room := j.roomOf(c)
+	if ch := c.Supervisors.take(room); ch != nil {
+		p, err := ch.begin(run, c)
+		if !errors.Is(err, ErrLost) {
+			return p, err
+		}
 	}
-	j.enter(&c.Cell, spec, attr)
-	if err := p.supervisor.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("jail: start the supervisor: %w", err), control.Close())
-	}
-	child.Close()
-	if err := p.begin(spec, c.Drains); err != nil {
-		_ = p.Finish() // the supervisor ends with an error
+	ch, err := j.newChild(c)
+	if err != nil {
 		return nil, err
 	}
-	return p, nil
+	ch.room = room
+	return ch.begin(run, c)
 }
 
 // giveStreams makes the program's ends of its pipes its user's: /dev/stdout and the like are opened once more.
@@ -122,65 +85,24 @@ func giveStreams(c *Command) error {
 	return nil
 }
 
-// group makes the cgroup for a program. It returns the files by which the program gets into it.
-func (j *Jail) group(c *Cell, p *Process, attr *syscall.SysProcAttr) (tasks []*os.File, err error) {
-	if !j.works[Cgroup] {
-		return nil, nil
+// begin tells the supervisor what to run and waits until it does.
+func (ch *child) begin(run *supervisor.Run, c *Command) (*Process, error) {
+	p := &Process{child: ch, supervisors: c.Supervisors}
+	err := ch.send(run, slices.Concat([]*os.File{c.Stdin, c.Stdout, c.Stderr}, c.Drains, c.Holds))
+	if err == nil {
+		var e supervisor.Event
+		switch readErr := supervisor.Read(ch.events, &e); {
+		case readErr != nil:
+			err = fmt.Errorf("jail: %w before it could start the program", ErrLost)
+		case e.Failure != nil:
+			err = e.Failure
+		}
 	}
-	if p.group, err = j.cgroups.New(cgroup.Limits{Memory: c.Memory, Processes: c.Processes}); err != nil {
+	if err != nil {
+		_ = p.Finish() // the supervisor ends with an error
 		return nil, err
 	}
-	if start := p.group.Start(); start >= 0 {
-		attr.UseCgroupFD, attr.CgroupFD = true, start
-	}
-	return p.group.Tasks()
-}
-
-// socketpair makes the control socket: this process's end, and the supervisor's.
-func socketpair() (control, child *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	child = os.NewFile(uintptr(fds[1]), "control")
-	if err := unix.SetNonblock(fds[0], true); err != nil { // so that waiting for events takes no thread
-		return nil, nil, errors.Join(err, unix.Close(fds[0]), child.Close())
-	}
-	return os.NewFile(uintptr(fds[0]), "control"), child, nil
-}
-
-// unblock undoes what os/exec does to files that it passes on: each read that waits would take a thread, and keep Go's monitor awake.
-func unblock(files []*os.File) error {
-	for _, f := range files {
-		conn, err := f.SyscallConn()
-		if err != nil {
-			return err
-		}
-		var refused error
-		err = conn.Control(func(fd uintptr) { refused = unix.SetNonblock(int(fd), true) })
-		if err := errors.Join(err, refused); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// begin tells the supervisor what to run and waits until it does.
-func (p *Process) begin(spec *supervisor.Spec, drains []*os.File) error {
-	if err := unblock(drains); err != nil {
-		return fmt.Errorf("jail: read the program's output: %w", err)
-	}
-	if err := supervisor.Write(p.control, spec); err != nil && !errors.Is(err, unix.EPIPE) {
-		return fmt.Errorf("jail: tell the supervisor what to run: %w", err)
-	}
-	var e supervisor.Event
-	switch err := supervisor.Read(p.events, &e); {
-	case err != nil:
-		return fmt.Errorf("jail: %w before it could start the program", ErrLost)
-	case e.Failure != nil:
-		return e.Failure
-	}
-	return nil
+	return p, nil
 }
 
 // AwaitExit waits until the program itself has ended. What it has started may still be there.
@@ -209,8 +131,16 @@ func (p *Process) Kill() {
 	defer p.mu.Unlock()
 	p.tell(supervisor.Kill)
 	if p.killing == nil && !p.over {
-		// A supervisor in a pid namespace takes everything with it.
-		p.killing = time.AfterFunc(killTimeout, func() { _ = p.supervisor.Process.Kill() })
+		p.killing = time.AfterFunc(killTimeout, p.killSupervisor)
+	}
+}
+
+// killSupervisor kills the supervisor. In a pid namespace that takes everything with it.
+func (p *Process) killSupervisor() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over { // else it serves another by now
+		p.kill()
 	}
 }
 
@@ -224,20 +154,22 @@ func (p *Process) tell(what byte) {
 // Finish kills what is left of the program and returns when all of it is gone.
 func (p *Process) Finish() error {
 	p.Kill()
-	if !p.awaitGone(2 * killTimeout) {
-		return fmt.Errorf("jail: processes of supervisor %d are still there %v after they were killed", p.supervisor.Process.Pid, 2*killTimeout)
-	}
-	err := p.supervisor.Wait()
+	gone := p.awaitGone(2 * killTimeout)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.over = true
 	p.killing.Stop()
-	err = errors.Join(err, p.control.Close())
+	p.over = gone
 	if p.group != nil {
 		p.hits = p.group.Hits()
-		err = errors.Join(err, p.group.Remove())
 	}
-	return err
+	if gone {
+		return p.supervisors.put(p.child)
+	}
+	if !p.awaitEnd(2 * killTimeout) {
+		return fmt.Errorf("jail: processes of supervisor %d are still there %v after they were killed", p.pid(), 2*killTimeout)
+	}
+	p.over = true
+	return p.supervisors.bury(p.child)
 }
 
 // Processes lists the program and what it has started, at this moment.
@@ -250,44 +182,8 @@ func (p *Process) Processes() []int {
 	case p.group != nil:
 		return p.group.Processes()
 	}
-	return supervisor.Descendants(p.supervisor.Process.Pid)
+	return supervisor.Descendants(p.pid())
 }
 
 // Hits are the limits of the cell that the program has hit, of those that a cgroup enforces. Finish has been called.
 func (p *Process) Hits() cgroup.Hits { return p.hits }
-
-// SupervisorCPU is the processor time of the supervisor itself, without the program. Finish has been called.
-func (p *Process) SupervisorCPU() time.Duration {
-	state := p.supervisor.ProcessState
-	if state == nil {
-		return 0
-	}
-	// The system counts what the supervisor has reaped together with itself.
-	return max(0, state.UserTime()+state.SystemTime()-p.programCPU)
-}
-
-// awaitGone waits for the supervisor's end, which is that of all that was below it.
-func (p *Process) awaitGone(timeout time.Duration) bool {
-	deadline := time.Now().Add(timeout)
-	// Its end of the socket is closed shortly before. Waiting for that takes no thread.
-	_ = p.control.SetReadDeadline(deadline)
-	for {
-		var e supervisor.Event
-		if supervisor.Read(p.events, &e) != nil {
-			break
-		}
-		if e.Gone != nil {
-			p.programCPU = e.Gone.CPU
-		}
-	}
-	if p.pidfd < 0 {
-		return true // an old kernel; waiting for the process takes as long as it takes
-	}
-	defer unix.Close(p.pidfd)
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, int(max(0, time.Until(deadline)).Milliseconds()))
-		if err != unix.EINTR {
-			return err != nil || n > 0
-		}
-	}
-}

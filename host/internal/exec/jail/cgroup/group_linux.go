@@ -27,6 +27,8 @@ type directory struct {
 	*hierarchy
 	path string
 	lock *os.File
+	// told are the counts that Hits has told of.
+	told map[string]uint64
 }
 
 // New makes a group. The caller must call Remove in the end.
@@ -39,7 +41,7 @@ func (p *Place) New(l Limits) (_ *Group, err error) {
 		}
 	}()
 	for _, h := range p.hierarchies {
-		d := &directory{hierarchy: h}
+		d := &directory{hierarchy: h, told: map[string]uint64{}}
 		if err := d.make(); err != nil {
 			return nil, err
 		}
@@ -175,19 +177,20 @@ func (g *Group) Processes() []int {
 	return list
 }
 
-// Hits says which limits were hit so far. That of memory counts as hit once something was killed for it.
+// Hits says which limits were hit since the last call. That of memory counts as hit once something was killed for it.
 func (g *Group) Hits() Hits {
 	var hits Hits
 	for _, d := range g.directories {
 		if d.has(memory) {
 			if d.version == 1 {
-				hits.Memory = d.count("memory.oom_control", "oom_kill ") > 0 && d.nearLimit()
+				hits.Memory = d.more("memory.oom_control", "oom_kill ") && d.nearLimit()
 			} else {
-				hits.Memory = d.count("memory.events", "oom_kill ") > 0 && d.count("memory.events", "oom ") > 0
+				killed, full := d.more("memory.events", "oom_kill "), d.more("memory.events", "oom ")
+				hits.Memory = killed && full
 			}
 		}
 		if d.has(pids) {
-			hits.Processes = d.count(d.program("pids.events"), "max ") > 0
+			hits.Processes = d.more(d.program("pids.events"), "max ")
 		}
 	}
 	return hits
@@ -198,6 +201,13 @@ func (g *Group) Hits() Hits {
 func (d *directory) nearLimit() bool {
 	most, limit := max(d.count("memory.max_usage_in_bytes", ""), d.count("memory.memsw.max_usage_in_bytes", "")), d.count("memory.limit_in_bytes", "")
 	return most >= limit-limit/8
+}
+
+// more says whether a number from a file of the group is larger than the last time.
+func (d *directory) more(file, name string) bool {
+	key, n := file+" "+name, d.count(file, name)
+	defer func() { d.told[key] = n }()
+	return n > d.told[key]
 }
 
 // count reads a number from a file of the group, 0 where there is none.

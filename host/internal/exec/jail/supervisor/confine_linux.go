@@ -11,18 +11,20 @@ import (
 
 // confine takes on, for the calling thread, what the program must not be able to do. The order matters: each step needs rights that
 // a later one takes.
-func (s *supervisor) confine() *Failure {
+func (p *program) confine() *Failure {
+	s := p.supervisor
 	steps := []struct {
 		layer, what string
 		do          func() error
 	}{
+		{LayerNetwork, "make a network of its own", p.ownNetwork},
 		{LayerCgroup, "enter the cgroup", s.enterCgroups},
 		{LayerCapabilities, "limit what can be gained", s.boundCapabilities},
 		{LayerUser, "become another user", s.becomeUser},
 		{LayerCapabilities, "drop what there is", s.dropCapabilities},
-		{LayerNoNewPrivileges, "gain nothing by executing", s.gainNothing},
-		{LayerLandlock, "restrict access", func() error { return s.Landlock.restrict() }},
-		{LayerSeccomp, "filter system calls", s.filter},
+		{LayerNoNewPrivileges, "gain nothing by executing", p.gainNothing},
+		{LayerLandlock, "restrict access", s.restrict},
+		{LayerSeccomp, "filter system calls", p.filter},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {
@@ -32,10 +34,31 @@ func (s *supervisor) confine() *Failure {
 	return nil
 }
 
+// ownNetwork moves the calling thread into a network namespace in which programs can talk to each other over 127.0.0.1.
+func (p *program) ownNetwork() error {
+	if !p.Network {
+		return nil
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	device, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	device.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, device)
+}
+
 // enterCgroups moves the calling thread, so that the program begins where it is to be and the supervisor stays out.
 func (s *supervisor) enterCgroups() error {
 	for i := range s.Tasks {
-		if _, err := unix.Write(firstOther+s.Drains+i, []byte("0")); err != nil {
+		if _, err := unix.Write(firstTask+i, []byte("0")); err != nil {
 			return err
 		}
 	}
@@ -96,35 +119,45 @@ func (s *supervisor) dropCapabilities() error {
 	return unix.Capset(&header, &nothing[0])
 }
 
-func (s *supervisor) gainNothing() error {
-	if !s.NoNewPrivileges {
+func (p *program) gainNothing() error {
+	if !p.NoNewPrivileges {
 		return nil
 	}
 	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
-// restrict puts the calling thread and its later children under the ruleset.
-func (l *Landlock) restrict() error {
-	if l == nil {
+// restrict puts the calling thread and its later children under the ruleset, which is made for the first program.
+func (s *supervisor) restrict() (err error) {
+	if s.Landlock == nil {
 		return nil
 	}
+	if s.ruleset == none {
+		if s.ruleset, err = s.Landlock.ruleset(); err != nil {
+			return err
+		}
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(s.ruleset), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// ruleset is the ruleset as a file descriptor.
+func (l *Landlock) ruleset() (int, error) {
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: l.Files, Scoped: l.Scoped}
 	// Up to the scopes: what kernels do not know yet is left out, which they take for zero.
 	size := unsafe.Offsetof(attr.Scoped) + unsafe.Sizeof(attr.Scoped)
 	ruleset, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), size, 0)
 	if errno != 0 {
-		return fmt.Errorf("create a ruleset: %w", errno)
+		return none, fmt.Errorf("create a ruleset: %w", errno)
 	}
-	defer unix.Close(int(ruleset))
 	for _, rule := range l.Rules {
 		if err := rule.add(int(ruleset)); err != nil {
-			return fmt.Errorf("rule for %s: %w", rule.Path, err)
+			_ = unix.Close(int(ruleset))
+			return none, fmt.Errorf("rule for %s: %w", rule.Path, err)
 		}
 	}
-	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0, 0); errno != 0 {
-		return errno
-	}
-	return nil
+	return int(ruleset), nil
 }
 
 // accessFile are the kinds of access that a rule for a file can allow.
@@ -156,11 +189,11 @@ func (r *Rule) add(ruleset int) error {
 }
 
 // filter installs the seccomp filters for the calling thread.
-func (s *supervisor) filter() error {
-	for _, code := range s.Filters {
-		program := unix.SockFprog{Len: uint16(len(code) / int(unsafe.Sizeof(unix.SockFilter{})))}
-		program.Filter = (*unix.SockFilter)(unsafe.Pointer(unsafe.SliceData(code)))
-		_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program)))
+func (p *program) filter() error {
+	for _, code := range p.Filters {
+		filter := unix.SockFprog{Len: uint16(len(code) / int(unsafe.Sizeof(unix.SockFilter{})))}
+		filter.Filter = (*unix.SockFilter)(unsafe.Pointer(unsafe.SliceData(code)))
+		_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&filter)))
 		runtime.KeepAlive(code)
 		if errno != 0 {
 			return errno

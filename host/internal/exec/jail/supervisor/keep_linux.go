@@ -32,20 +32,20 @@ func (k *Keep) hold() error {
 }
 
 // keep begins to copy. Where it can't, what the daemon has copied and the files themselves are left to the next daemon.
-func (s *supervisor) keep() {
-	if s.Keep == nil {
+func (p *program) keep() {
+	if p.Keep == nil {
 		return
 	}
-	root, err := os.OpenRoot(s.Keep.Work)
+	root, err := os.OpenRoot(p.Keep.Work)
 	if err != nil {
 		return
 	}
-	copier := copies.New(copies.Options{Work: s.Keep.Work, Root: root, Dir: s.Keep.Dir, Files: s.Keep.Files, Reader: copies.NewReader()})
+	copier := copies.New(copies.Options{Work: p.Keep.Work, Root: root, Dir: p.Keep.Dir, Files: p.Keep.Files, Reader: copies.NewReader()})
 	if copier.Resume() != nil {
 		_ = root.Close()
 		return
 	}
-	s.keeping = &keeping{copier: copier, root: root, events: watch(s.Keep.Work, copier.Wake)}
+	p.keeping = &keeping{copier: copier, root: root, events: watch(p.Keep.Work, copier.Wake)}
 	copier.Begin()
 }
 

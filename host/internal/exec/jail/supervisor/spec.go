@@ -7,51 +7,58 @@ import (
 	"time"
 )
 
-// Spec is what a supervisor is to run and how.
+// Spec is the jail that a supervisor puts up, for programs that run in it one after the other.
 type Spec struct {
-	Path string
-	Args []string // with the program's own name
-	Env  []string
-	Dir  string
-	// ExitTimeout is how long the program may take from its interrupt to its end once the daemon is gone.
-	ExitTimeout time.Duration
 	// Keep, if not nil, is what an apply writes its states to: the supervisor copies them once the daemon is gone, and interrupts the program
-	// only when it has had ExitTimeout to finish.
+	// only when it has had its exit timeout to finish.
 	Keep *Keep
-
-	// Drains are read ends of the program's output: read once the daemon no longer does, so that the program can come to its end.
-	Drains int
-	// Holds are files that are just kept open, such as a lock.
-	Holds int
-
-	// Try says that the jail is put up with no program in it.
-	Try bool
+	// Locks are files that are just kept open.
+	Locks int
 
 	// First says that the supervisor is the first process of a pid namespace.
 	First bool
-	// Root, if not nil, is the root directory of the supervisor and the program. The supervisor has a mount namespace then.
+	// Root, if not nil, is the root directory of the supervisor and the programs. The supervisor has a mount namespace then.
 	Root *Root
-	// Loopback brings up the loopback device of the supervisor's network namespace.
-	Loopback bool
-	// Limits are set for the supervisor and the program, Processes for the program alone (0 = not at all).
+	// Limits are set for the supervisor and the programs, Processes for the programs alone (0 = not at all).
 	Limits    []Limit
 	Processes uint64
-	// Victim is added to how likely the kernel kills the program when memory is short.
+	// Victim is added to how likely the kernel kills a program when memory is short.
 	Victim int
 
-	// What the program alone takes on, in this order.
+	// What a program alone takes on, beside what its Run says.
 
 	// Tasks is the number of files by which its thread gets into cgroups: 0 is written into each.
 	Tasks int
 	// DropCapabilities leaves it no capabilities, and none to gain.
 	DropCapabilities bool
 	// User is whom it becomes, user and group; 0 = it stays who it is.
-	User int
+	User     int
+	Landlock *Landlock
+}
+
+// Run is a program to run in there.
+type Run struct {
+	Path string
+	Args []string // with the program's own name
+	Env  []string
+	Dir  string
+	// ExitTimeout is how long the program may take from its interrupt to its end once the daemon is gone.
+	ExitTimeout time.Duration
+
+	// Drains are read ends of the program's output: read once the daemon no longer does, so that the program can come to its end.
+	Drains int
+	// Holds are files that are kept open until nothing of the program is left, such as a lock.
+	Holds int
+
+	// Network gives the program a network namespace of its own, in which there is a loopback device.
+	Network bool
 	// NoNewPrivileges: what it executes gives it no more rights than it has.
 	NoNewPrivileges bool
-	Landlock        *Landlock
 	// Filters are seccomp filters, each an array of struct sock_filter in the machine's own form.
 	Filters [][]byte
+
+	// Try says that there is no program: the jail is put up around nothing.
+	Try bool
 }
 
 // Keep is where an apply has its states.
@@ -130,9 +137,9 @@ type Exit struct {
 	MaxRSS int64 // bytes
 }
 
-// Gone is the last there is to say: nothing of the program is left.
+// Gone is the last there is to say of a program: nothing of it is left.
 type Gone struct {
-	// CPU is the processor time of the program and of all that it has started.
+	// CPU is the processor time of all programs so far, and of all that they have started.
 	CPU time.Duration
 }
 

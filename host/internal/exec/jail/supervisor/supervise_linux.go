@@ -13,11 +13,23 @@ import (
 // supervisor is the state of the one supervisor that a process is.
 type supervisor struct {
 	*Spec
-	control *os.File
+	control *control
+	// commands are the daemon's, nil once it is gone; ended tells that children have ended.
+	commands <-chan command
+	ended    <-chan os.Signal
 
 	// score is the supervisor's own oom_score_adj, open since before it was hidden; nil = it is as it was.
 	score *os.File
+	// ruleset is that of Landlock, once there is one.
+	ruleset int
+}
 
+// program is a program with all that it has started.
+type program struct {
+	*supervisor
+	*Run
+	// files are the program's streams, closed once it has them, then its drains and holds.
+	files    []int
 	children *children
 	// killing is set once the whole tree is to go.
 	killing bool
@@ -25,42 +37,81 @@ type supervisor struct {
 	exited bool
 	// interrupted is set once the program was asked to end. A second time, an engine would end without writing its state.
 	interrupted bool
+	// over is closed once all is gone.
+	over chan struct{}
 
 	keeping *keeping // nil while the daemon keeps the states, and where there are none
 }
+
+func (p *program) streams() []int { return p.files[:Streams] }
+func (p *program) drains() []int  { return p.files[Streams : Streams+p.Drains] }
 
 // run is a supervisor's whole life; it returns the exit code.
 func run() int {
 	// Before the first descriptor is made: what the daemon was started with, knowingly or not, is none of the program's business.
 	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
-	_ = unix.SetNonblock(ControlFile, true) // so that waiting for commands takes no thread
-	control := os.NewFile(ControlFile, "control")
+	control, err := newControl()
 	spec := &Spec{}
-	if Read(control, spec) != nil {
+	if err != nil || Read(control, spec) != nil {
 		return 2 // the daemon is gone, or this was no daemon
 	}
-	s := &supervisor{Spec: spec, control: control}
-	ended := listen()
-	if failure := s.prepare(); failure != nil {
-		s.tell(&Event{Failure: failure})
-		return 1
+	commands := make(chan command)
+	s := &supervisor{Spec: spec, control: control, commands: commands, ended: listen(), ruleset: none}
+	go control.commands(commands)
+	p := s.next()
+	if p == nil {
+		return 0
 	}
-	if failure := s.start(); failure != nil {
-		s.tell(&Event{Failure: failure})
-		return 1
-	}
-	s.spare()
-	s.tell(&Event{Started: true})
-	if !s.Try {
-		s.attend(ended)
-		s.keeping.end()
-		s.tell(&Event{Gone: &Gone{CPU: childrenCPU()}})
+	failure := s.prepare()
+	for ; p != nil; p = s.next() {
+		if failure == nil {
+			failure = p.serve()
+		}
+		if failure != nil {
+			s.tell(&Event{Failure: failure})
+			return 1
+		}
 	}
 	return 0
 }
 
+// next is the next program, or nil when the daemon has no more. What it has to say of the one before comes too late.
+func (s *supervisor) next() *program {
+	if s.commands == nil {
+		return nil
+	}
+	for c := range s.commands {
+		if c.what == Start {
+			return &program{supervisor: s, Run: c.run, files: c.files, over: make(chan struct{})}
+		}
+	}
+	return nil
+}
+
+// serve runs the program, and returns when all that it has started is gone.
+func (p *program) serve() *Failure {
+	defer close(p.over)
+	if err := p.endanger(p.Victim); err != nil {
+		return failed(LayerLimits, "set limits", err)
+	}
+	if failure := p.start(); failure != nil {
+		return failure
+	}
+	_ = p.endanger(0) // where it is not to be had, the supervisor is still the smaller one
+	p.tell(&Event{Started: true})
+	if !p.Try {
+		p.attend()
+		p.keeping.end()
+	}
+	if p.commands != nil { // else this process is about to end, and may still read from the drains
+		closeAll(p.files[Streams:])
+	}
+	p.tell(&Event{Gone: &Gone{CPU: childrenCPU()}})
+	return nil
+}
+
 // tell tells the daemon, if there still is one.
-func (s *supervisor) tell(e *Event) { _ = Write(s.control, e) }
+func (s *supervisor) tell(e *Event) { _ = Write(s.control.file, e) }
 
 // childrenCPU is the processor time of all that was reaped.
 func childrenCPU() time.Duration {
@@ -80,7 +131,7 @@ func listen() (ended <-chan os.Signal) {
 	return children
 }
 
-// prepare does what the whole process must do before the program starts.
+// prepare does what the whole process must do before a program starts.
 func (s *supervisor) prepare() *Failure {
 	if !s.First {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -97,11 +148,6 @@ func (s *supervisor) prepare() *Failure {
 	if err := s.Keep.hold(); err != nil {
 		return failed("", "", err)
 	}
-	if s.Loopback {
-		if err := loopbackUp(); err != nil {
-			return failed(LayerNetwork, "bring up the loopback device", err)
-		}
-	}
 	if s.Root != nil {
 		if err := s.Root.enter(); err != nil {
 			return failed(LayerRoot, "make a root of its own", err)
@@ -110,7 +156,7 @@ func (s *supervisor) prepare() *Failure {
 	return nil
 }
 
-// limit sets the limits that the program inherits.
+// limit sets the limits that programs inherit.
 func (s *supervisor) limit() error {
 	for _, l := range s.Limits {
 		var now unix.Rlimit
@@ -125,86 +171,65 @@ func (s *supervisor) limit() error {
 	if s.Victim == 0 {
 		return nil
 	}
-	score, err := os.OpenFile("/proc/self/oom_score_adj", os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	s.score = score
-	_, err = score.WriteString(strconv.Itoa(s.Victim))
+	var err error
+	s.score, err = os.OpenFile("/proc/self/oom_score_adj", os.O_WRONLY, 0)
 	return err
 }
 
-// spare makes the supervisor a less likely victim than the program, which has been started.
-func (s *supervisor) spare() {
-	if s.score != nil {
-		// Where it is not to be had, the supervisor is still the smaller one.
-		_, _ = s.score.WriteString("0")
-		_ = s.score.Close()
+// endanger makes the supervisor, and what it starts from now on, so much more likely a victim when memory is short.
+func (s *supervisor) endanger(score int) error {
+	if s.score == nil {
+		return nil
 	}
-}
-
-// loopbackUp lets programs talk to each other over 127.0.0.1.
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	device, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	device.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, device)
+	_, err := s.score.WriteString(strconv.Itoa(score))
+	return err
 }
 
 // attend stays until the program and all that it has started are gone.
-func (s *supervisor) attend(ended <-chan os.Signal) {
-	commands := make(chan byte)
-	go readCommands(s.control, commands)
+func (p *program) attend() {
 	var patience, deadline, again <-chan time.Time
 	pause := time.Millisecond
 	for {
 		select {
-		case c, open := <-commands:
+		case c, open := <-p.commands:
 			switch {
 			case !open: // the daemon is gone
-				commands = nil
-				s.drain()
-				s.keep()
+				p.commands = nil
+				p.drain()
+				p.keep()
 				switch {
-				case s.exited:
-					s.killing = true
-				case s.Keep != nil && !s.interrupted:
-					patience = time.After(s.ExitTimeout) // what an apply has done wholly needs no rescue
+				case p.exited:
+					p.killing = true
+				case p.Keep != nil && !p.interrupted:
+					patience = time.After(p.ExitTimeout) // what an apply has done wholly needs no rescue
 				default:
-					deadline = s.end()
+					deadline = p.end()
 				}
-			case c == Interrupt:
-				s.interrupted = true
-				s.children.interrupt()
-			case c == Kill:
-				s.killing = true
+			case c.what == Interrupt:
+				p.interrupted = true
+				p.children.interrupt()
+			case c.what == Kill:
+				p.killing = true
 			}
 		case <-patience:
-			deadline = s.end()
+			deadline = p.end()
 		case <-deadline:
-			s.killing = true
+			p.killing = true
 		case <-again:
-		case <-ended:
+		case <-p.ended:
 		}
-		exit, left := s.children.reap()
+		exit, left := p.children.reap()
 		if exit != nil {
-			s.exited = true
-			s.tell(&Event{Exit: exit})
-			s.killing = s.killing || commands == nil
+			p.exited = true
+			p.tell(&Event{Exit: exit})
+			p.killing = p.killing || p.commands == nil
 		}
 		if !left {
 			return
 		}
 		again = nil
-		if s.killing {
-			s.children.kill(s.First)
+		if p.killing {
+			p.children.kill(p.First)
 			// What is forked between two looks is found by the next.
 			again = time.After(pause)
 			pause = min(2*pause, 50*time.Millisecond)
@@ -213,30 +238,18 @@ func (s *supervisor) attend(ended <-chan os.Signal) {
 }
 
 // end asks the program to end, and returns until when it may.
-func (s *supervisor) end() (deadline <-chan time.Time) {
-	if !s.interrupted {
-		s.interrupted = true
-		s.children.interrupt()
+func (p *program) end() (deadline <-chan time.Time) {
+	if !p.interrupted {
+		p.interrupted = true
+		p.children.interrupt()
 	}
-	return time.After(s.ExitTimeout)
-}
-
-// readCommands passes on what the daemon wants, until it is gone.
-func readCommands(control *os.File, commands chan<- byte) {
-	defer close(commands)
-	var b [1]byte
-	for {
-		if _, err := io.ReadFull(control, b[:]); err != nil {
-			return
-		}
-		commands <- b[0]
-	}
+	return time.After(p.ExitTimeout)
 }
 
 // drain reads what the program still writes. Without a reader its next line would kill it, in the middle of an apply.
-func (s *supervisor) drain() {
-	for i := range s.Drains {
-		pipe := os.NewFile(uintptr(firstOther+i), "output")
+func (p *program) drain() {
+	for _, fd := range p.drains() {
+		pipe := os.NewFile(uintptr(fd), "output")
 		go func() { _, _ = io.Copy(io.Discard, pipe) }()
 	}
 }
