@@ -5,30 +5,36 @@ import (
 	"math/bits"
 )
 
-// Skip passes over the value that comes next.
+// Skip passes over the value that comes next. Each turn of the loop is a value with its name, if it has one: in WebAssembly, turns are dear.
 func (r *Reader) Skip() {
 	data, i, open := r.data, r.pos, r.skipped[:0]
-	name := false // the next string is the name of a member
+	named := false // a member comes next
 	for {
 		i = spaceEnd(data, i)
-		switch {
-		case i < len(data) && data[i] == '"':
+		if named {
+			if i >= len(data) || data[i] != '"' {
+				r.unexpected(i)
+				return
+			}
 			if i, _ = stringEnd(data, i+1); i < 0 {
 				r.unexpected(^i)
 				return
 			}
-			if name {
-				if i = spaceEnd(data, i); i >= len(data) || data[i] != ':' {
-					r.unexpected(i)
-					return
-				}
-				i++
-				name = false
-				continue
+			if i = spaceEnd(data, i); i >= len(data) || data[i] != ':' {
+				r.unexpected(i)
+				return
 			}
-		case i >= len(data) || name:
+			i = spaceEnd(data, i+1)
+		}
+		switch {
+		case i >= len(data):
 			r.unexpected(i)
 			return
+		case data[i] == '"':
+			if i, _ = stringEnd(data, i+1); i < 0 {
+				r.unexpected(^i)
+				return
+			}
 		case data[i] == '{' || data[i] == '[':
 			if len(r.levels)+len(open) >= maxDepth {
 				r.tooDeep(i)
@@ -36,7 +42,7 @@ func (r *Reader) Skip() {
 			}
 			open = append(open, data[i])
 			if i = spaceEnd(data, i+1); i >= len(data) || data[i] != endOf(open) {
-				name = open[len(open)-1] == '{'
+				named = open[len(open)-1] == '{'
 				continue
 			}
 		default:
@@ -62,7 +68,7 @@ func (r *Reader) Skip() {
 			}
 			open = open[:len(open)-1]
 		}
-		name = open[len(open)-1] == '{'
+		named = open[len(open)-1] == '{'
 	}
 }
 
@@ -79,7 +85,14 @@ func spaceEnd(data []byte, i int) int {
 
 // scalarEnd is where the value at i ends, which is no object, array or string. If it is none, the result is the complement of where that shows.
 func scalarEnd(data []byte, i int) int {
-	switch data[i] {
+	rest := data[i:]
+	switch {
+	case len(rest) >= 4 && (string(rest[:4]) == "null" || string(rest[:4]) == "true"):
+		return i + 4
+	case len(rest) >= 5 && string(rest[:5]) == "false":
+		return i + 5
+	}
+	switch rest[0] {
 	case 'n':
 		return wordEnd(data, i, "null")
 	case 't':
