@@ -27,20 +27,27 @@ type Bodies struct {
 	partSize int
 	plain    bool // plain text is left to the parser for that
 	slow     int  // how much else may be parsed
+	listed   map[string]listing
+}
+
+// listing are the files of a directory.
+type listing struct {
+	fsys    fs.FS
+	sources []source
 }
 
 // NewBodies reads modules below fsys, as the named engine would choose their files. Of what is not plain (see plainhcl.Parse), in all at most so
 // many bytes are parsed: that takes a guest some 2 ms a KiB.
 func NewBodies(fsys fs.FS, engine string, notPlain int) *Bodies {
-	return &Bodies{fsys, engine, newBudget(), partSize, true, notPlain}
+	return &Bodies{fsys, engine, newBudget(), partSize, true, notPlain, make(map[string]listing)}
 }
 
 // Size is how many bytes of configuration are right in dir.
 func (b *Bodies) Size(dir string) (int, error) {
-	fsys, sources, err := b.find(dir)
+	l, err := b.list(dir)
 	size := 0
-	for _, s := range sources {
-		info, err := fs.Stat(fsys, s.name)
+	for _, s := range l.sources {
+		info, err := fs.Stat(l.fsys, s.name)
 		if err != nil {
 			return 0, err
 		}
@@ -49,24 +56,30 @@ func (b *Bodies) Size(dir string) (int, error) {
 	return size, err
 }
 
-func (b *Bodies) find(dir string) (fs.FS, []source, error) {
-	fsys, err := fs.Sub(b.fsys, dir)
-	if err != nil {
-		return nil, nil, err
+// list lists a directory once.
+func (b *Bodies) list(dir string) (l listing, err error) {
+	l, known := b.listed[dir]
+	if known {
+		return l, nil
 	}
-	sources, err := findSources(fsys, b.engine)
-	return fsys, sources, err
+	if l.fsys, err = fs.Sub(b.fsys, dir); err == nil {
+		l.sources, err = findSources(l.fsys, b.engine)
+	}
+	if err == nil {
+		b.listed[dir] = l
+	}
+	return l, err
 }
 
 // Each calls use with each file right in dir, part by part, in the order in which the engine merges them, and keeps none: a syntax tree
 // takes many times the memory of its text. Places in trees may be zero. A file that can't be read or parsed is an error, and so is what use returns.
 func (b *Bodies) Each(dir string, use func(Body) error) error {
-	fsys, sources, err := b.find(dir)
+	l, err := b.list(dir)
 	if err != nil {
 		return err
 	}
-	for _, s := range sources {
-		text, err := readFile(fsys, s.name, maxFile)
+	for _, s := range l.sources {
+		text, err := readFile(l.fsys, s.name, maxFile)
 		if err == nil {
 			err = b.parts(text, s, use)
 		}
@@ -89,19 +102,17 @@ func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
 		plain = string(text)
 	}
 	at := hcl.InitialPos
-	for {
-		body, part, err := b.part(text, plain, s, at)
+	for begin := 0; ; {
+		body, part, err := b.part(text, begin, plain, s, &at)
 		if err == nil {
 			err = use(Body{Override: s.override, JSON: s.json, Text: part, Body: body})
 		}
 		if err != nil {
 			return err
 		}
-		if text = text[len(part):]; len(text) == 0 {
+		if begin += len(part); begin == len(text) {
 			return nil
 		}
-		at.Line += bytes.Count(part, []byte("\n"))
-		at.Byte += len(part)
 		plain = plain[min(len(part), len(plain)):]
 	}
 }
@@ -109,14 +120,18 @@ func (b *Bodies) parts(text []byte, s source, use func(Body) error) error {
 // ErrNotPlain is that of configuration of which too much is not plain.
 var ErrNotPlain = errors.New("too much of the configuration is not plain")
 
-// part parses what the text begins with, by the parser for plain text if that takes it, or else as little as can be parsed by itself. plain is the
-// same text, or empty where that parser is not to be asked. What can't be parsed is hcl.Diagnostics.
-func (b *Bodies) part(text []byte, plain string, s source, at hcl.Pos) (body hcl.Body, part []byte, err error) {
+// part parses what comes first in the text from begin on, by the parser for plain text if that takes it, or else as little as can be parsed by
+// itself. plain is the same text, or empty where that parser is not to be asked. at is a place before begin, or there. What can't be parsed is
+// hcl.Diagnostics.
+func (b *Bodies) part(text []byte, begin int, plain string, s source, at *hcl.Pos) (body hcl.Body, part []byte, err error) {
 	if plain != "" {
 		if body, length := plainhcl.Parse(plain, b.partSize); body != nil {
-			return body, text[:length], nil
+			return body, text[begin : begin+length], nil
 		}
 	}
+	at.Line += bytes.Count(text[at.Byte:begin], []byte("\n"))
+	at.Byte = begin
+	text = text[begin:]
 	for size := b.partSize; ; size = 2 * len(part) {
 		part = text
 		if !s.json {
@@ -125,7 +140,7 @@ func (b *Bodies) part(text []byte, plain string, s source, at hcl.Pos) (body hcl
 		if b.slow -= len(part); b.slow < 0 {
 			return nil, nil, ErrNotPlain
 		}
-		f, diags := parseBody(part, s, at, b.budget)
+		f, diags := parseBody(part, s, *at, b.budget)
 		switch {
 		case !diags.HasErrors():
 			return f.Body, part, nil

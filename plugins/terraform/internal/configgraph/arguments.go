@@ -16,14 +16,21 @@ import (
 // replaces them by name.
 type arguments map[string]references
 
-func (a arguments) add(name string, r references) { a[name] = append(a[name], r...) }
+// add may keep r.
+func (a arguments) add(name string, r references) {
+	if known, ok := a[name]; ok {
+		r = append(known, r...)
+	}
+	a[name] = r
+}
 
 func (a arguments) all() references {
 	var all references
 	for _, r := range a {
 		all = append(all, r...)
 	}
-	return all.distinct()
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // content is what a schema names in a body.

@@ -42,8 +42,9 @@ func (r *reader) provider(name string, body hcl.Body) error {
 
 // reserved refuses names that engines keep for themselves, and give a meaning of their own.
 func reserved(a arguments) error {
-	for _, name := range []string{"_", "locals", "lifecycle", "provisioner", "connection", "action_trigger"} {
-		if _, ok := a[name]; ok {
+	for name := range a {
+		switch name {
+		case "_", "locals", "lifecycle", "provisioner", "connection", "action_trigger":
 			return fmt.Errorf("%q", name)
 		}
 	}

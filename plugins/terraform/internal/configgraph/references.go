@@ -32,35 +32,46 @@ func referencesOf(names []string, e hcl.Expression) references {
 	return all
 }
 
-// variables calls use with what Variables of an expression returns, and spares what most expressions are the walk, which takes several times as long.
+// variables calls use with what Variables of an expression returns.
 func variables(e hcl.Expression, use func(hcl.Traversal)) {
+	if native, ok := e.(hclsyntax.Expression); ok {
+		nativeVariables(native, use)
+		return
+	}
+	for _, t := range e.Variables() {
+		use(t)
+	}
+}
+
+// nativeVariables spares what most expressions are the walk, which takes several times as long.
+func nativeVariables(e hclsyntax.Expression, use func(hcl.Traversal)) {
 	switch e := e.(type) {
 	case *hclsyntax.LiteralValueExpr:
 	case *hclsyntax.ScopeTraversalExpr:
 		use(e.Traversal)
 	case *hclsyntax.TemplateExpr:
 		for _, part := range e.Parts {
-			variables(part, use)
+			nativeVariables(part, use)
 		}
 	case *hclsyntax.TemplateWrapExpr:
-		variables(e.Wrapped, use)
+		nativeVariables(e.Wrapped, use)
 	case *hclsyntax.TupleConsExpr:
 		for _, element := range e.Exprs {
-			variables(element, use)
+			nativeVariables(element, use)
 		}
 	case *hclsyntax.ObjectConsExpr:
 		for _, item := range e.Items {
-			variables(item.KeyExpr, use)
-			variables(item.ValueExpr, use)
+			nativeVariables(item.KeyExpr, use)
+			nativeVariables(item.ValueExpr, use)
 		}
 	case *hclsyntax.ObjectConsKeyExpr:
 		// A word alone is a name.
 		if word, ok := e.Wrapped.(*hclsyntax.ScopeTraversalExpr); !ok || len(word.Traversal) > 1 || e.ForceNonLiteral {
-			variables(e.Wrapped, use)
+			nativeVariables(e.Wrapped, use)
 		}
 	case *hclsyntax.FunctionCallExpr:
 		for _, argument := range e.Args {
-			variables(argument, use)
+			nativeVariables(argument, use)
 		}
 	default:
 		for _, t := range e.Variables() {

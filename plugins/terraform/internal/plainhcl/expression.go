@@ -55,33 +55,43 @@ func (p *parser) operation(level int) hclsyntax.Expression {
 
 // operator is the one that comes next, its length, and how much it binds: 0 if none comes next.
 func (p *parser) operator() (op *hclsyntax.Operation, length, binds int) {
-	next := p.skip()
-	switch twice, equals := p.byteAt(1) == next, p.byteAt(1) == '='; {
-	case next == '|' && twice:
-		return hclsyntax.OpLogicalOr, 2, 1
-	case next == '&' && twice:
-		return hclsyntax.OpLogicalAnd, 2, 2
-	case next == '=' && equals:
-		return hclsyntax.OpEqual, 2, 3
-	case next == '!' && equals:
-		return hclsyntax.OpNotEqual, 2, 3
-	case next == '<' && equals:
-		return hclsyntax.OpLessThanOrEqual, 2, 4
-	case next == '<':
+	switch next := p.skip(); next {
+	case ',', '}', '\n', ')', ']': // nearly always
+	case '|':
+		if p.byteAt(1) == '|' {
+			return hclsyntax.OpLogicalOr, 2, 1
+		}
+	case '&':
+		if p.byteAt(1) == '&' {
+			return hclsyntax.OpLogicalAnd, 2, 2
+		}
+	case '=':
+		if p.byteAt(1) == '=' {
+			return hclsyntax.OpEqual, 2, 3
+		}
+	case '!':
+		if p.byteAt(1) == '=' {
+			return hclsyntax.OpNotEqual, 2, 3
+		}
+	case '<':
+		if p.byteAt(1) == '=' {
+			return hclsyntax.OpLessThanOrEqual, 2, 4
+		}
 		return hclsyntax.OpLessThan, 1, 4
-	case next == '>' && equals:
-		return hclsyntax.OpGreaterThanOrEqual, 2, 4
-	case next == '>':
+	case '>':
+		if p.byteAt(1) == '=' {
+			return hclsyntax.OpGreaterThanOrEqual, 2, 4
+		}
 		return hclsyntax.OpGreaterThan, 1, 4
-	case next == '+':
+	case '+':
 		return hclsyntax.OpAdd, 1, 5
-	case next == '-':
+	case '-':
 		return hclsyntax.OpSubtract, 1, 5
-	case next == '*':
+	case '*':
 		return hclsyntax.OpMultiply, 1, 6
-	case next == '/':
+	case '/':
 		return hclsyntax.OpDivide, 1, 6
-	case next == '%':
+	case '%':
 		return hclsyntax.OpModulo, 1, 6
 	}
 	return nil, 0, 0
@@ -105,7 +115,7 @@ func (p *parser) lookups(in hclsyntax.Expression) hclsyntax.Expression {
 			if name == "" {
 				panic(errNotPlain)
 			}
-			in = lookup(in, hcl.TraverseAttr{Name: name})
+			in = lookup(in, p.attr(name))
 		case next == '[':
 			p.at++
 			if p.take(p.skip(), '*') {
@@ -214,10 +224,8 @@ func (p *parser) named(name string) hclsyntax.Expression {
 	case "null":
 		return &hclsyntax.LiteralValueExpr{Val: cty.NullVal(cty.DynamicPseudoType)}
 	}
-	n := &struct { // in one piece of memory, with room for as many steps as most have
-		reference hclsyntax.ScopeTraversalExpr
-		steps     [3]hcl.Traverser
-	}{steps: [3]hcl.Traverser{hcl.TraverseRoot{Name: name}}}
+	n := p.references.make()
+	n.steps[0] = p.root(name)
 	n.reference.Traversal = n.steps[:1]
 	return &n.reference
 }
@@ -281,7 +289,9 @@ func (p *parser) object() hclsyntax.Expression {
 
 // items reads those of an object.
 func (p *parser) items() hclsyntax.Expression {
-	object := &hclsyntax.ObjectConsExpr{}
+	n := p.objects.make()
+	object := &n.object
+	object.Items = n.items[:0]
 	for {
 		next := p.skip()
 		switch {
@@ -290,7 +300,8 @@ func (p *parser) items() hclsyntax.Expression {
 		case p.take(next, '}'):
 			return object
 		}
-		key := &hclsyntax.ObjectConsKeyExpr{ForceNonLiteral: next == '(', Wrapped: p.expression()}
+		key := p.keys.make()
+		key.ForceNonLiteral, key.Wrapped = next == '(', p.expression()
 		if !p.equals() {
 			p.colon()
 		}

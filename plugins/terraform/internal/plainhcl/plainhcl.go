@@ -30,7 +30,8 @@ func Parse(text string, size int) (tree *hclsyntax.Body, length int) {
 		}
 	}()
 	p := parser{text: text[:min(len(text), maxText)], size: size, newlines: true}
-	if tree = p.body(false); p.at == len(p.text) && p.at < len(text) {
+	tree = new(hclsyntax.Body)
+	if p.body(tree, false); p.at == len(p.text) && p.at < len(text) {
 		return nil, 0 // it may go on
 	}
 	return tree, p.at
@@ -46,6 +47,7 @@ type parser struct {
 	at       int
 	newlines bool // a line's end means something here
 	depth    int  // how deep the tree is, at most, up to here
+	memory
 }
 
 // maxDepth is far from what a guest's stack can take: hundreds of bytes a level, in the parser and in what walks the tree.
@@ -182,20 +184,20 @@ func (p *parser) keyword(want string) {
 }
 
 // body reads attributes and blocks, up to a closing brace, or else until it is enough, or the end of the text.
-func (p *parser) body(braces bool) *hclsyntax.Body {
-	body := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
+func (p *parser) body(body *hclsyntax.Body, braces bool) {
+	body.Attributes = make(hclsyntax.Attributes)
 	for {
 		switch next := p.skip(); {
 		case next == '\n':
 			p.take(next, next)
 		case next == 0 && !braces:
-			return body
+			return
 		case next == '}' && braces:
 			p.at++
-			return body
+			return
 		case beginsName(next):
 			if p.item(body); !braces && p.at >= p.size {
-				return body
+				return
 			}
 		default:
 			panic(errNotPlain)
@@ -229,14 +231,18 @@ func (p *parser) attribute(name string, body *hclsyntax.Body) {
 	if body.Attributes[name] != nil {
 		panic(errNotPlain)
 	}
-	body.Attributes[name] = &hclsyntax.Attribute{Name: name, Expr: p.expression()}
+	a := p.attributes.make()
+	a.Name, a.Expr = name, p.expression()
+	body.Attributes[name] = a
 }
 
 // block reads the rest of a block.
 func (p *parser) block(kind string) *hclsyntax.Block {
 	depth := p.depth
 	p.deeper()
-	b := &hclsyntax.Block{Type: kind, Labels: make([]string, 0, 2)} // as many as most have
+	n := p.blocks.make()
+	b := &n.block
+	b.Type, b.Labels, b.Body = kind, n.labels[:0], &n.body
 	for {
 		switch next := p.skip(); {
 		case next == '"':
@@ -245,7 +251,7 @@ func (p *parser) block(kind string) *hclsyntax.Block {
 			b.Labels = append(b.Labels, p.name())
 		case next == '{':
 			p.at++
-			b.Body = p.blockBody()
+			p.blockBody(b.Body)
 			b.LabelRanges = noPlaces(len(b.Labels))
 			p.depth = depth
 			return b
@@ -267,16 +273,16 @@ func noPlaces(labels int) []hcl.Range {
 }
 
 // blockBody reads a body behind its opening brace. One that begins in the same line is an attribute at most, and ends there.
-func (p *parser) blockBody() *hclsyntax.Body {
+func (p *parser) blockBody(body *hclsyntax.Body) {
 	if next := p.skip(); next == '\n' || next == '}' {
-		return p.body(true)
+		p.body(body, true)
+		return
 	}
-	body := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
+	body.Attributes = make(hclsyntax.Attributes)
 	name := p.name()
 	if name == "" || !p.equals() {
 		panic(errNotPlain)
 	}
 	p.attribute(name, body)
 	p.expect('}')
-	return body
 }

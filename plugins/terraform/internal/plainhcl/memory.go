@@ -1,0 +1,75 @@
+package plainhcl
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// memory is where the nodes of a tree come from: in a guest, to ask for the memory of each takes as long as all the rest.
+type memory struct {
+	blocks     pieces[block]
+	attributes pieces[hclsyntax.Attribute]
+	references pieces[reference]
+	objects    pieces[object]
+	keys       pieces[hclsyntax.ObjectConsKeyExpr]
+
+	roots, attrs steps
+}
+
+// block has room for as many labels as most have.
+type block struct {
+	block  hclsyntax.Block
+	body   hclsyntax.Body
+	labels [2]string
+}
+
+// reference has room for as many steps as most have.
+type reference struct {
+	reference hclsyntax.ScopeTraversalExpr
+	steps     [3]hcl.Traverser
+}
+
+// object has room for a few items.
+type object struct {
+	object hclsyntax.ObjectConsExpr
+	items  [2]hclsyntax.ObjectConsItem
+}
+
+// pieces are nodes of one kind, made some at a time.
+type pieces[T any] []T
+
+func (p *pieces[T]) make() *T {
+	if len(*p) == 0 {
+		*p = make([]T, 8)
+	}
+	piece := &(*p)[0]
+	*p = (*p)[1:]
+	return piece
+}
+
+// steps are some of the names in references, as they stand in a tree: most names are there time and again, and each time they would take memory
+// of their own.
+type steps [16]hcl.Traverser
+
+// of is where a name may be.
+func (s *steps) of(name string) *hcl.Traverser {
+	return &s[(len(name)+int(name[0])+int(name[len(name)-1]))%len(s)]
+}
+
+// root is a name as the first step.
+func (m *memory) root(name string) hcl.Traverser {
+	known := m.roots.of(name)
+	if root, ok := (*known).(hcl.TraverseRoot); !ok || root.Name != name {
+		*known = hcl.TraverseRoot{Name: name}
+	}
+	return *known
+}
+
+// attr is a name as a later step.
+func (m *memory) attr(name string) hcl.Traverser {
+	known := m.attrs.of(name)
+	if attr, ok := (*known).(hcl.TraverseAttr); !ok || attr.Name != name {
+		*known = hcl.TraverseAttr{Name: name}
+	}
+	return *known
+}
