@@ -179,8 +179,8 @@ func TestNextProgram(t *testing.T) {
 	if err := errors.Join(err, exitErr, second.Finish()); err != nil || exit.Status.ExitStatus() != 3 {
 		t.Errorf("got %+v, %v", exit, err)
 	}
-	// The supervisor and the shell.
-	if lines := strings.Split(string(out), "\n"); len(strings.Fields(lines[0])) != 2 || !strings.Contains(string(out), "there\n") || strings.Contains(string(out), "interrupted") {
+	// The shell.
+	if lines := strings.Split(string(out), "\n"); len(strings.Fields(lines[0])) != 1 || !strings.Contains(string(out), "there\n") || strings.Contains(string(out), "interrupted") {
 		t.Errorf("printed %q", out)
 	}
 
@@ -195,6 +195,20 @@ func TestNextProgram(t *testing.T) {
 	modest, _ := k.start(t, ":")
 	if err := modest.Finish(); err != nil || modest.Hits() != (cgroup.Hits{}) || modest.pid() != hungry.pid() {
 		t.Errorf("little memory after it: %+v, %v", modest.Hits(), err)
+	}
+}
+
+// Programs see nothing of their supervisor in /proc: it has the network of the machine, those that are offline have not.
+func TestSupervisorIsHidden(t *testing.T) { asBoth(t, testSupervisorIsHidden) }
+
+func testSupervisorIsHidden(t *testing.T) {
+	k := newKept(t, time.Hour)
+	if !k.jail.works[Root] || !k.jail.works[Network] {
+		t.Skip("no root directory of its own, or no network namespace")
+	}
+	_, out := k.run(t, "grep -hos '[a-z0-9]*:' /proc/[0-9]*/net/dev | sort -u; [ -e /proc/1 ] || echo hidden", func(c *Command) { c.Cell.Offline = true })
+	if out != "lo:\nhidden\n" {
+		t.Errorf("it sees %q", out)
 	}
 }
 

@@ -96,8 +96,10 @@ func (m *Mount) open() (int, error) {
 	case Temporary:
 		return newMount("tmpfs", map[string]string{"mode": "1777", "size": fmt.Sprint(m.Size), "nr_inodes": "20000"}, m.attributes())
 	case Processes:
+		// Programs see their own processes, and not the supervisor: it is in the machine's network, also where they are offline.
+		options := map[string]string{"hidepid": "ptraceable"}
 		// A container may hide parts of /proc. Then a fresh one would show more than there is now, which the kernel refuses.
-		proc, err := newMount("proc", nil, m.attributes())
+		proc, err := newMount("proc", options, m.attributes())
 		if err != nil {
 			return cloneTree("/proc", m.attributes())
 		}
