@@ -212,6 +212,20 @@ func testSupervisorIsHidden(t *testing.T) {
 	}
 }
 
+// A program may set its supervisor's limits, where that is the same user's, but not those of the next program.
+func TestLimitsOfSupervisorAreChanged(t *testing.T) {
+	k := newKept(t, time.Hour)
+	const limits = "ulimit -a"
+	_, before := k.run(t, limits)
+	k.run(t, "prlimit --pid 1 --fsize=4096:4096 && : >changed")
+	if _, err := os.Stat(filepath.Join(k.cell.Write[0], "changed")); err != nil {
+		t.Skip("it may not: ", err)
+	}
+	if _, after := k.run(t, limits); after != before {
+		t.Errorf("the next has\n%swant\n%s", after, before)
+	}
+}
+
 // A supervisor that is not needed again ends by itself, and when it is to.
 func TestKeptSupervisorEnds(t *testing.T) {
 	k := newKept(t, time.Millisecond)

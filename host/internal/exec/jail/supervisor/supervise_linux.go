@@ -63,6 +63,7 @@ func run() int {
 		return 0
 	}
 	failure := s.prepare()
+	before := currentLimits()
 	for ; p != nil; p = s.next() {
 		if failure == nil {
 			failure = p.serve()
@@ -71,8 +72,21 @@ func run() int {
 			s.tell(&Event{Failure: failure})
 			return 1
 		}
+		if currentLimits() != before {
+			return 0 // a program of the same user may set them, and the next would have them
+		}
 	}
 	return 0
+}
+
+// limits are a process's resource limits.
+type limits [16]unix.Rlimit
+
+func currentLimits() (l limits) {
+	for resource := range l {
+		_ = unix.Getrlimit(resource, &l[resource])
+	}
+	return l
 }
 
 // next is the next program, or nil when the daemon has no more. What it has to say of the one before comes too late.
