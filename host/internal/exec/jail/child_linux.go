@@ -32,8 +32,8 @@ type child struct {
 	programCPU time.Duration
 }
 
-// newChild starts a supervisor that puts up the jail around the command's cell.
-func (j *Jail) newChild(c *Command) (_ *child, err error) {
+// newChild starts a supervisor that puts up the jail around the command's cell. It has the files of its first program.
+func (j *Jail) newChild(c *Command, files []*os.File) (_ *child, err error) {
 	control, theirs, err := socketpair()
 	if err != nil {
 		return nil, fmt.Errorf("jail: make the control socket: %w", err)
@@ -60,17 +60,21 @@ func (j *Jail) newChild(c *Command) (_ *child, err error) {
 	if ch.group != nil {
 		locks = ch.group.Locks()
 	}
-	spec := &supervisor.Spec{Keep: c.Keep, Tasks: len(tasks), Locks: len(locks)}
+	spec := &supervisor.Spec{Keep: c.Keep, Tasks: len(tasks), Locks: len(locks), Files: len(files)}
 	j.enter(&c.Cell, spec, attr)
 	ch.command = &osexec.Cmd{
 		Path: self, Args: []string{supervisor.Name}, Env: supervisorEnv, Dir: "/", SysProcAttr: attr,
-		ExtraFiles: slices.Concat([]*os.File{theirs}, tasks, locks),
+		ExtraFiles: slices.Concat([]*os.File{theirs}, tasks, locks, files),
 	}
 	if err := ch.command.Start(); err != nil {
 		return nil, fmt.Errorf("jail: start the supervisor: %w", err)
 	}
 	theirs.Close()
-	if err := supervisor.Write(control, spec); err != nil && !isGone(err) {
+	_, err = descriptors(files) // once more: os/exec has all of them block
+	if err == nil {
+		err = supervisor.Write(control, spec)
+	}
+	if err != nil && !isGone(err) {
 		ch.kill()
 		_ = ch.command.Wait()
 		return nil, fmt.Errorf("jail: tell the supervisor what to put up: %w", err)
@@ -108,24 +112,15 @@ func socketpair() (control, theirs *os.File, err error) {
 // isGone says whether a write failed since the supervisor has ended; why, it has told.
 func isGone(err error) bool { return errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) }
 
-// send tells the supervisor to start a program with these files, of which the first are its streams.
+// send tells the supervisor to start a program with these files, of which the first are its streams; a new supervisor has them.
 func (ch *child) send(run *supervisor.Run, files []*os.File) error {
-	var fds []int
-	for i, f := range files {
-		conn, err := f.SyscallConn()
-		if err == nil {
-			// Not Fd, which has files block that are to be waited for. Programs expect that of their streams, though.
-			controlErr := conn.Control(func(fd uintptr) {
-				fds = append(fds, int(fd))
-				if i < supervisor.Streams {
-					err = unix.SetNonblock(int(fd), false)
-				}
-			})
-			err = errors.Join(err, controlErr)
-		}
-		if err != nil {
-			return fmt.Errorf("jail: pass on the program's files: %w", err)
-		}
+	fds, err := descriptors(files)
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
 	}
 	conn, err := ch.control.SyscallConn()
 	if err != nil {
@@ -133,7 +128,7 @@ func (ch *child) send(run *supervisor.Run, files []*os.File) error {
 	}
 	var refused error
 	err = conn.Write(func(fd uintptr) bool {
-		refused = unix.Sendmsg(int(fd), []byte{supervisor.Start}, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+		refused = unix.Sendmsg(int(fd), []byte{supervisor.Start}, rights, nil, unix.MSG_NOSIGNAL)
 		return refused != unix.EAGAIN
 	})
 	if err = errors.Join(err, refused); err == nil {
@@ -143,6 +138,25 @@ func (ch *child) send(run *supervisor.Run, files []*os.File) error {
 		return fmt.Errorf("jail: tell the supervisor what to run: %w", err)
 	}
 	return nil
+}
+
+// descriptors are the descriptors of a program's files. The streams are set to block, which programs expect, and the others not to.
+func descriptors(files []*os.File) ([]int, error) {
+	var fds []int
+	for i, f := range files {
+		conn, err := f.SyscallConn()
+		if err == nil {
+			controlErr := conn.Control(func(fd uintptr) {
+				fds = append(fds, int(fd))
+				err = unix.SetNonblock(int(fd), i >= supervisor.Streams)
+			})
+			err = errors.Join(err, controlErr)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("jail: pass on the program's files: %w", err)
+		}
+	}
+	return fds, nil
 }
 
 func (ch *child) pid() int { return ch.command.Process.Pid }

@@ -56,19 +56,20 @@ func (j *Jail) start(run *supervisor.Run, c *Command) (*Process, error) {
 			return nil, &supervisor.Failure{Layer: string(User), What: "give it its streams", Text: err.Error()}
 		}
 	}
-	room := j.roomOf(c)
+	room, files := j.roomOf(c), slices.Concat([]*os.File{c.Stdin, c.Stdout, c.Stderr}, c.Drains, c.Holds)
 	if ch := c.Supervisors.take(room); ch != nil {
-		p, err := ch.begin(run, c)
-		if !errors.Is(err, ErrLost) {
+		p, err := ch.begin(run, c, files)
+		var failure *supervisor.Failure
+		if err == nil || errors.As(err, &failure) {
 			return p, err
 		}
 	}
-	ch, err := j.newChild(c)
+	ch, err := j.newChild(c, files)
 	if err != nil {
 		return nil, err
 	}
 	ch.room = room
-	return ch.begin(run, c)
+	return ch.begin(run, c, nil)
 }
 
 // giveStreams makes the program's ends of its pipes its user's: /dev/stdout and the like are opened once more.
@@ -86,10 +87,12 @@ func giveStreams(c *Command) error {
 }
 
 // begin tells the supervisor what to run and waits until it does.
-func (ch *child) begin(run *supervisor.Run, c *Command) (*Process, error) {
+func (ch *child) begin(run *supervisor.Run, c *Command, files []*os.File) (*Process, error) {
 	p := &Process{child: ch, supervisors: c.Supervisors}
-	err := ch.send(run, slices.Concat([]*os.File{c.Stdin, c.Stdout, c.Stderr}, c.Drains, c.Holds))
-	if err == nil {
+	err := ch.send(run, files)
+	if err != nil {
+		ch.kill() // it waits for the program
+	} else {
 		var e supervisor.Event
 		switch readErr := supervisor.Read(ch.events, &e); {
 		case readErr != nil:

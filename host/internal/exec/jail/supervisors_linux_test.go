@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -252,6 +253,41 @@ func TestKeptSupervisorIsKilled(t *testing.T) {
 	}
 	if again, out := k.run(t, "echo runs"); again == pid || out != "runs\n" {
 		t.Errorf("printed %q", out)
+	}
+}
+
+// A user's files that are in flight between processes are counted together, and a program may have as many as it likes. Others start still.
+func TestFilesInFlight(t *testing.T) { asBoth(t, testFilesInFlight) }
+
+func testFilesInFlight(t *testing.T) {
+	k := newKept(t, time.Hour)
+	pid, _ := k.run(t, ":")
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	few := limit
+	few.Cur = 256
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	var refused error
+	for range 2 {
+		refused = unix.Sendmsg(pair[0], nil, unix.UnixRights(slices.Repeat(pair[:1], 250)...), nil, 0)
+	}
+	refused = errors.Join(refused, unix.Sendmsg(pair[0], nil, unix.UnixRights(pair[0]), nil, 0))
+	if os.Getuid() != 0 && !errors.Is(refused, unix.ETOOMANYREFS) {
+		t.Fatalf("too many in flight: %v", refused)
+	}
+	if again, out := k.run(t, "echo runs"); out != "runs\n" || (refused == nil) != (again == pid) {
+		t.Errorf("supervisor %d after %d, printed %q", again, pid, out)
 	}
 }
 

@@ -13,7 +13,7 @@ package supervisor
 // Name is the first argument of a process that is a supervisor.
 const Name = "provisor-jail"
 
-// The files that a supervisor is started with, from file descriptor 3 on: this, then Spec.Tasks and Spec.Locks of them.
+// The files that a supervisor is started with, from file descriptor 3 on: this, then Spec.Tasks, Spec.Locks and Spec.Files of them.
 const (
 	ControlFile = 3 + iota // the control socket
 	firstTask
@@ -21,7 +21,8 @@ const (
 
 // What the daemon writes to the control socket after the Spec, one byte each.
 const (
-	// Start comes with files (SCM_RIGHTS): standard input, output and error, then Run.Drains and Run.Holds of them. The Run follows.
+	// Start comes with files (SCM_RIGHTS), but for the first program: standard input, output and error, then Run.Drains and Run.Holds of them.
+	// The Run follows.
 	Start     = 's'
 	Interrupt = 'i' // the program's own process
 	Kill      = 'k' // the program and all that it has started

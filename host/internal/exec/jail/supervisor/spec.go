@@ -12,8 +12,8 @@ type Spec struct {
 	// Keep, if not nil, is what an apply writes its states to: the supervisor copies them once the daemon is gone, and interrupts the program
 	// only when it has had its exit timeout to finish.
 	Keep *Keep
-	// Locks are files that are just kept open.
-	Locks int
+	// Locks are files that are just kept open, Files those of the first program.
+	Locks, Files int
 
 	// First says that the supervisor is the first process of a pid namespace.
 	First bool

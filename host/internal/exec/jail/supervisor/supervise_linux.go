@@ -55,6 +55,9 @@ func run() int {
 	if err != nil || Read(control, spec) != nil {
 		return 2 // the daemon is gone, or this was no daemon
 	}
+	for i := range spec.Files {
+		control.files = append(control.files, firstTask+spec.Tasks+spec.Locks+i)
+	}
 	commands := make(chan command)
 	s := &supervisor{Spec: spec, control: control, commands: commands, ended: listen(), ruleset: none}
 	go control.commands(commands)
