@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/time/rate"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -133,8 +135,7 @@ func (w *work) pause(d time.Duration) error {
 
 func (w *work) sendOneLog(level pb.LogLevel, text string) error {
 	defer w.log.wait()()
-	put := func(msg []byte) error { return w.session.out.put(w.ctx, msg) }
-	err := sendMessage(&pb.Response{Type: &pb.Response_Log{Log: &pb.Log{Level: level, Output: text}}}, put)
+	err := w.session.out.put(w.ctx, logResponse(level, text))
 	switch {
 	case err == nil:
 		return nil
@@ -143,6 +144,22 @@ func (w *work) sendOneLog(level pb.LogLevel, text string) error {
 		return nil
 	}
 	return fmt.Errorf("log: %w: %w", abi.Canceled, err)
+}
+
+// The numbers of the fields that make a Log.
+const (
+	responseLog protowire.Number = 1 // Response.log
+	logLevel    protowire.Number = 1 // Log.level
+	logOutput   protowire.Number = 2 // Log.output
+)
+
+// logResponse is a Response with a Log, serialized. There is one for each line of an engine: through the messages, it would take half of all that
+// is done here for a line.
+func logResponse(level pb.LogLevel, text string) []byte {
+	size := protowire.SizeTag(logLevel) + protowire.SizeVarint(uint64(level)) + protowire.SizeTag(logOutput) + protowire.SizeBytes(len(text))
+	b := append(make([]byte, 0, size+2*binary.MaxVarintLen32), bytesHeader(responseLog, size)...)
+	b = protowire.AppendVarint(protowire.AppendTag(b, logLevel, protowire.VarintType), uint64(level))
+	return protowire.AppendString(protowire.AppendTag(b, logOutput, protowire.BytesType), text)
 }
 
 // wait begins a wait, and returns what ends it.

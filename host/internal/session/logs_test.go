@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/provisor/provisor/abi"
 	"github.com/provisor/provisor/host/client"
 	"github.com/provisor/provisor/proto/guestpb"
@@ -56,6 +58,22 @@ func TestLongLogsAreSplit(t *testing.T) {
 				t.Errorf("%d pieces, want %d", len(logs), want)
 			}
 		})
+	}
+}
+
+// What is written by hand is what any decoder reads.
+func TestLogResponse(t *testing.T) {
+	for level := range pb.LogLevel_name {
+		for _, text := range []string{"", "ä line", strings.Repeat("x", maxLogText)} {
+			var got pb.Response
+			if err := proto.Unmarshal(logResponse(pb.LogLevel(level), text), &got); err != nil {
+				t.Fatal(err)
+			}
+			want := &pb.Response{Type: &pb.Response_Log{Log: &pb.Log{Level: pb.LogLevel(level), Output: text}}}
+			if !proto.Equal(&got, want) {
+				t.Errorf("got %v, want %v", &got, want)
+			}
+		}
 	}
 }
 

@@ -79,9 +79,6 @@ func (s *forgetful) checkGivenAway(t *testing.T, w *heapWatch, size int) {
 	t.Errorf("the host still has the request %.2f times while the plugin works on it", held)
 }
 
-// responseLog is the number of a Log among the Responses.
-const responseLog Kind = 1
-
 // forgetful is a stream that keeps none of what goes through it.
 type forgetful struct {
 	requests chan []byte
@@ -99,7 +96,7 @@ func (s *forgetful) Recv() ([]byte, error) {
 func (s *forgetful) Send(b []byte) error {
 	e, err := open(responseType, b)
 	switch e.kind {
-	case responseLog:
+	case Kind(responseLog):
 		s.working <- struct{}{}
 	case Init, Plan:
 		s.ended <- struct{}{}
