@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -92,22 +93,30 @@ func list(ss []string) cty.Value {
 // mirroredProviders lists the addresses, HOST/NAMESPACE/NAME, of the directories of a mirror. What has no address's form is
 // passed over, as the engines do.
 func mirroredProviders(dir string) ([]string, error) {
-	if _, err := os.ReadDir(dir); errors.Is(err, fs.ErrNotExist) { // the cache's own, to which nothing was added yet
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	matches, err := fs.Glob(os.DirFS(dir), "*/*/*")
-	if err != nil {
-		return nil, err
-	}
 	var providers []string
-	for _, m := range matches {
-		if err := checkAddress(m); err == nil {
-			providers = append(providers, m)
+	err := walkMirror(dir, "", 3, func(path string, _ fs.DirEntry) {
+		if checkAddress(path) == nil {
+			providers = append(providers, path)
+		}
+	})
+	if errors.Is(err, fs.ErrNotExist) { // the cache's own, to which nothing was added yet
+		err = nil
+	}
+	return providers, err
+}
+
+// walkMirror calls f for what is in a mirror below a path, at most so many levels. It follows links, as the engines do, and passes over what it
+// can't look into, but for the path itself.
+func walkMirror(mirror, below string, levels int, f func(path string, e fs.DirEntry)) error {
+	entries, err := os.ReadDir(filepath.Join(mirror, below))
+	for _, e := range entries {
+		path := path.Join(below, e.Name())
+		f(path, e)
+		if levels > 1 && !e.Type().IsRegular() {
+			_ = walkMirror(mirror, path, levels-1, f)
 		}
 	}
-	return providers, nil
+	return err
 }
 
 // checkAddress says what is wrong with a provider's address, HOST/NAMESPACE/NAME.

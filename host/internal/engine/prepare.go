@@ -77,13 +77,14 @@ func (e *Engine) BeginInit(dirs Dirs, work string, args []string) (*providercach
 
 // EndInit keeps what a successful init has downloaded for later sessions.
 func (e *Engine) EndInit(ctx context.Context, i *providercache.Install) {
-	var mirrored []string
-	for _, dir := range e.mirrors {
-		if providers, err := mirroredProviders(dir); err == nil {
-			mirrored = append(mirrored, providers...)
+	i.End(ctx, func() (mirrored []string) {
+		for _, dir := range e.mirrors {
+			if providers, err := mirroredProviders(dir); err == nil {
+				mirrored = append(mirrored, providers...)
+			}
 		}
-	}
-	i.End(ctx, mirrored)
+		return mirrored
+	})
 }
 
 // hasOwnConfig says whether the operator has the engine read another CLI configuration.

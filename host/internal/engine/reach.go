@@ -44,21 +44,14 @@ func (e *Engine) Reach() Reach {
 // linkTargets is where the links of a mirror lead. A mirror may be made of them: init makes links to them, not to where they lead.
 func linkTargets(mirror string) []string {
 	var targets []string
-	for depth, pattern := 0, "*"; depth < 5; depth, pattern = depth+1, pattern+"/*" { // HOST/NAMESPACE/NAME/VERSION/PLATFORM
-		matches, err := fs.Glob(os.DirFS(mirror), pattern)
-		if err != nil {
-			return nil
+	_ = walkMirror(mirror, "", 5, func(path string, e fs.DirEntry) { // HOST/NAMESPACE/NAME/VERSION/PLATFORM
+		if e.Type() != fs.ModeSymlink {
+			return
 		}
-		for _, m := range matches {
-			path := filepath.Join(mirror, m)
-			if info, err := os.Lstat(path); err != nil || info.Mode().Type() != fs.ModeSymlink {
-				continue
-			}
-			if target, err := filepath.EvalSymlinks(path); err == nil && isNarrow(target) {
-				targets = append(targets, target)
-			}
+		if target, err := filepath.EvalSymlinks(filepath.Join(mirror, path)); err == nil && isNarrow(target) {
+			targets = append(targets, target)
 		}
-	}
+	})
 	return targets
 }
 

@@ -165,19 +165,28 @@ var (
 	versionPart = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+([0-9A-Za-z.+-]*)$`)
 )
 
-// packages lists the packages for this platform that have directories in a tree of HOST/NAMESPACE/NAME/VERSION/PLATFORM, without
-// following links.
+// packageDepth is how deep packages are in a tree of HOST/NAMESPACE/NAME/VERSION/PLATFORM.
+const packageDepth = 5
+
+// packages lists the packages for this platform that have directories in a tree, without following links.
 func packages(tree fs.FS) []Package {
 	var all []Package
-	platform := runtime.GOOS + "_" + runtime.GOARCH
-	walk(tree, ".", 5, func(path string, e fs.DirEntry) {
-		parts := strings.Split(path, "/")
-		bad := slices.ContainsFunc(parts[:3], func(s string) bool { return !addressPart.MatchString(s) })
-		if e.IsDir() && parts[4] == platform && !bad && versionPart.MatchString(parts[3]) {
-			all = append(all, Package{Address: strings.Join(parts[:3], "/"), Version: parts[3]})
+	walk(tree, ".", packageDepth, func(path string, e fs.DirEntry) {
+		if p, ok := packageOf(path, e); ok {
+			all = append(all, p)
 		}
 	})
 	return all
+}
+
+// packageOf is the package for this platform that is a directory of that path in a tree.
+func packageOf(path string, e fs.DirEntry) (Package, bool) {
+	parts := strings.Split(path, "/")
+	bad := slices.ContainsFunc(parts[:3], func(s string) bool { return !addressPart.MatchString(s) })
+	if bad || !e.IsDir() || parts[4] != runtime.GOOS+"_"+runtime.GOARCH || !versionPart.MatchString(parts[3]) {
+		return Package{}, false
+	}
+	return Package{Address: strings.Join(parts[:3], "/"), Version: parts[3]}, true
 }
 
 // maxEntries is how many entries of one directory are looked at.

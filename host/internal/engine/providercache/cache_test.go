@@ -89,6 +89,9 @@ func lock(t *testing.T, work string, p Package, hashes ...string) {
 	}
 }
 
+// nothing is what an init may leave in the work directory.
+func nothing() []string { return nil }
+
 // download has an init download a package into a new directory, and returns that.
 func (s *Shelf) download(t *testing.T, p Package, content string) string {
 	t.Helper()
@@ -98,7 +101,7 @@ func (s *Shelf) download(t *testing.T, p Package, content string) string {
 		t.Fatal(err)
 	}
 	lock(t, work, p, install(t, work, p, content))
-	i.End(t.Context(), nil)
+	i.End(t.Context(), nothing)
 	return work
 }
 
@@ -178,7 +181,7 @@ func TestWhatIsNotKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			lock(t, work, v1, sum)
-			i.End(t.Context(), nil)
+			i.End(t.Context(), nothing)
 		}, nil},
 		{"changed after the engine has written its checksum", func(t *testing.T, s *Shelf, work string) {
 			i, err := s.Begin(work, false)
@@ -187,7 +190,7 @@ func TestWhatIsNotKept(t *testing.T) {
 			}
 			lock(t, work, v1, install(t, work, v1, "one"))
 			install(t, work, v1, "two")
-			i.End(t.Context(), nil)
+			i.End(t.Context(), nothing)
 		}, nil},
 		{"not in the lock file", func(t *testing.T, s *Shelf, work string) {
 			i, err := s.Begin(work, false)
@@ -195,7 +198,7 @@ func TestWhatIsNotKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			install(t, work, v1, "one")
-			i.End(t.Context(), nil)
+			i.End(t.Context(), nothing)
 		}, nil},
 		{"a lock file that is none", func(t *testing.T, s *Shelf, work string) {
 			i, err := s.Begin(work, false)
@@ -206,7 +209,7 @@ func TestWhatIsNotKept(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(work, LockFile), []byte(strings.Repeat("[", 1<<20)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			i.End(t.Context(), nil)
+			i.End(t.Context(), nothing)
 		}, nil},
 		{"with a symlink in it", func(t *testing.T, s *Shelf, work string) {
 			i, err := s.Begin(work, false)
@@ -218,7 +221,7 @@ func TestWhatIsNotKept(t *testing.T) {
 				t.Skip(err)
 			}
 			lock(t, work, v1, sum)
-			i.End(t.Context(), nil)
+			i.End(t.Context(), nothing)
 		}, nil},
 		{"a directory through a symlink", func(t *testing.T, s *Shelf, work string) {
 			i, err := s.Begin(work, false)
@@ -233,7 +236,7 @@ func TestWhatIsNotKept(t *testing.T) {
 			if err := os.Symlink(filepath.Join(other, filepath.FromSlash(providersDir)), filepath.Join(work, filepath.FromSlash(providersDir))); err != nil {
 				t.Skip(err)
 			}
-			i.End(t.Context(), nil)
+			i.End(t.Context(), nothing)
 		}, nil},
 		{"a canceled request", func(t *testing.T, s *Shelf, work string) {
 			i, err := s.Begin(work, false)
@@ -243,7 +246,7 @@ func TestWhatIsNotKept(t *testing.T) {
 			lock(t, work, v1, install(t, work, v1, "one"))
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			i.End(ctx, nil)
+			i.End(ctx, nothing)
 		}, nil},
 		{"the operator's mirror has it", func(t *testing.T, s *Shelf, work string) {
 			i, err := s.Begin(work, false)
@@ -251,7 +254,7 @@ func TestWhatIsNotKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			lock(t, work, v1, install(t, work, v1, "one"))
-			i.End(t.Context(), []string{address})
+			i.End(t.Context(), func() []string { return []string{address} })
 		}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -294,7 +297,7 @@ func TestLinks(t *testing.T) {
 	if err := os.Symlink(filepath.Join(s.Mirror(), v1.path()), name); err != nil {
 		t.Fatal(err)
 	}
-	i.End(t.Context(), nil)
+	i.End(t.Context(), nothing)
 	if info, err := os.Stat(filepath.Join(s.Mirror(), v1.path())); err != nil || !info.ModTime().Equal(later.Truncate(time.Nanosecond)) {
 		t.Errorf("last used %v, %v; want %v", info.ModTime(), err, later)
 	}
@@ -360,7 +363,7 @@ func TestManyAddTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		lock(t, work, p, install(t, work, p, strings.Repeat("x", 1<<20)))
-		all.Go(func() { i.End(t.Context(), nil) })
+		all.Go(func() { i.End(t.Context(), nothing) })
 	}
 	all.Wait()
 	if got := s.Packages(); len(got) != 1 || f.log.Len() > 0 {

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 
 	"golang.org/x/mod/sumdb/dirhash"
@@ -43,8 +44,13 @@ func (s *Shelf) Begin(dir string, upgrade bool) (*Install, error) {
 		return nil, fmt.Errorf("look at what is installed: %w", err)
 	}
 	defer root.Close()
-	i := &Install{shelf: s, dir: dir, before: installed(root)}
-	s.unlink(root)
+	i := &Install{shelf: s, dir: dir}
+	var links []link
+	i.before, links = s.look(root)
+	for _, l := range links {
+		// An engine that installs another package in such a place would write through the link.
+		s.cache.warn("can't remove a link to a cached provider", root.Remove(l.name))
+	}
 	lock, err := ReadLock(root, LockFile)
 	if err != nil {
 		// The engine will say what it thinks of it. It downloads what it needs.
@@ -77,23 +83,23 @@ func (i *Install) offer(have []Package, lock Lock, upgrade bool) {
 	}
 }
 
-// unlink removes links onto the shelf that an earlier init has made. An engine that installs another package in such a place would write
-// through the link.
-func (s *Shelf) unlink(root *os.Root) {
-	for _, link := range s.links(root) {
-		s.cache.warn("can't remove a link to a cached provider", root.Remove(link.name))
-	}
-}
-
-// link is a package that is not in the work directory itself, but on the shelf.
+// link is a package that is not in the work directory itself, but on the shelf: an earlier init has made it.
 type link struct {
 	name string
 	Package
 }
 
-func (s *Shelf) links(root *os.Root) []link {
-	var links []link
-	walk(root.FS(), providersDir, 5, func(name string, e fs.DirEntry) {
+// look finds the packages that are directories of a work directory itself, and the links onto the shelf.
+func (s *Shelf) look(work *os.Root) (installed []Package, links []link) {
+	root, err := work.OpenRoot(providersDir)
+	if err != nil {
+		return nil, nil
+	}
+	defer root.Close()
+	walk(root.FS(), ".", packageDepth, func(name string, e fs.DirEntry) {
+		if p, ok := packageOf(name, e); ok {
+			installed = append(installed, p)
+		}
 		if e.Type() != fs.ModeSymlink {
 			return
 		}
@@ -106,40 +112,33 @@ func (s *Shelf) links(root *os.Root) []link {
 			return
 		}
 		address, version := path.Split(path.Dir(filepath.ToSlash(relative)))
-		links = append(links, link{name, Package{Address: path.Clean(address), Version: version}})
+		links = append(links, link{path.Join(providersDir, name), Package{Address: path.Clean(address), Version: version}})
 	})
-	return links
+	return installed, links
 }
 
-// installed are the packages that are directories of the work directory itself.
-func installed(root *os.Root) []Package {
-	sub, err := fs.Sub(root.FS(), providersDir)
-	if err != nil {
-		return nil
-	}
-	return packages(sub)
-}
-
-// End puts onto the shelf what a successful init has downloaded, but for what skip names (addresses), and notes what it has used. What
-// can't be kept is logged: the session has it anyway.
-func (i *Install) End(ctx context.Context, skip []string) {
+// End puts onto the shelf what a successful init has downloaded, but for what skip names (addresses; it is asked if anything is new), and notes
+// what it has used. What can't be kept is logged: the session has it anyway.
+func (i *Install) End(ctx context.Context, skip func() []string) {
 	if err := i.end(ctx, skip); err != nil {
 		i.shelf.cache.o.Log.Warn("providers are not kept for later sessions", "error", err)
 	}
 }
 
-func (i *Install) end(ctx context.Context, skip []string) error {
+func (i *Install) end(ctx context.Context, skip func() []string) error {
 	root, err := os.OpenRoot(i.dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	for _, l := range i.shelf.links(root) {
+	installed, links := i.shelf.look(root)
+	for _, l := range links {
 		i.shelf.use(l.Package)
 	}
+	skipped := sync.OnceValue(skip)
 	var fresh []Package
-	for _, p := range installed(root) {
-		if !slices.Contains(i.before, p) && !slices.Contains(skip, p.Address) && !i.shelf.has(p) {
+	for _, p := range installed {
+		if !slices.Contains(i.before, p) && !i.shelf.has(p) && !slices.Contains(skipped(), p.Address) {
 			fresh = append(fresh, p)
 		}
 	}
