@@ -12,25 +12,43 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// arguments are the references in a body, by the name of the attribute or the type of the blocks that they stand in. An override
-// replaces them by name.
-type arguments map[string]references
+// arguments are the references in a body, each with the name of the attribute or the type of the block that they stand in. Several can have one
+// name; an override replaces them by name.
+type arguments struct{ list []argument }
 
-// add may keep r.
-func (a arguments) add(name string, r references) {
-	if known, ok := a[name]; ok {
-		r = append(known, r...)
-	}
-	a[name] = r
+type argument struct {
+	name       string
+	references references
 }
 
-func (a arguments) all() references {
+// add may keep r.
+func (a *arguments) add(name string, r references) { a.list = append(a.list, argument{name, r}) }
+
+func (a *arguments) all() references {
 	var all references
-	for _, r := range a {
-		all = append(all, r...)
+	for _, x := range a.list {
+		all = append(all, x.references...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+func (a *arguments) byName() map[string]references {
+	named := make(map[string]references, len(a.list))
+	for _, x := range a.list {
+		named[x.name] = append(named[x.name], x.references...)
+	}
+	return named
+}
+
+// replace has other arguments replace those of the same name.
+func (a *arguments) replace(by *arguments) {
+	named := by.byName()
+	a.list = slices.DeleteFunc(a.list, func(x argument) bool {
+		_, replaced := named[x.name]
+		return replaced
+	})
+	a.list = append(a.list, by.list...)
 }
 
 // content is what a schema names in a body.
@@ -75,8 +93,8 @@ func wholeOf(body hcl.Body, schema *hcl.BodySchema) (*content, error) {
 		return contentOf(c), nil
 	}
 	c, rest, err := splitNative(native, schema)
-	for name := range rest {
-		err = fmt.Errorf("%q", name)
+	if err == nil && len(rest.list) > 0 {
+		err = fmt.Errorf("%q", rest.list[0].name)
 	}
 	return c, err
 }
@@ -94,7 +112,7 @@ func contentOf(found *hcl.BodyContent) *content {
 
 // split takes what the schema names out of a body, and returns the references in all the rest. Which names the rest may have is the
 // business of a provider's schema, which is not known here: the engine has planned with it, so they are right.
-func split(body hcl.Body, schema *hcl.BodySchema) (*content, arguments, error) {
+func split(body hcl.Body, schema *hcl.BodySchema) (*content, *arguments, error) {
 	if native, ok := body.(*hclsyntax.Body); ok {
 		return splitNative(native, schema)
 	}
@@ -108,7 +126,7 @@ func split(body hcl.Body, schema *hcl.BodySchema) (*content, arguments, error) {
 	if diags.HasErrors() {
 		return nil, nil, diags
 	}
-	arguments := make(arguments, len(attributes))
+	arguments := new(arguments)
 	for name, a := range attributes {
 		arguments.add(name, referencesOf(nil, a.Expr))
 	}
@@ -116,8 +134,8 @@ func split(body hcl.Body, schema *hcl.BodySchema) (*content, arguments, error) {
 }
 
 // splitNative does in one go what PartialContent and JustAttributes take several for, with maps of their own for each body.
-func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (*content, arguments, error) {
-	c, arguments := new(content), make(arguments)
+func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (*content, *arguments, error) {
+	c, arguments := new(content), new(arguments)
 	for name, a := range body.Attributes {
 		if !slices.ContainsFunc(schema.Attributes, func(s hcl.AttributeSchema) bool { return s.Name == name }) {
 			arguments.add(name, referencesOf(nil, a.Expr))

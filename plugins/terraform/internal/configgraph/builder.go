@@ -99,7 +99,7 @@ func (n *node) refer(name string, v int32) { n.names[name] = append(n.names[name
 // addResources makes the vertices of resources, and connects them with the configurations of their providers.
 func (b *builder) addResources(n *node) error {
 	providers := make(map[string]int32) // by their names here, or -1
-	for _, name := range slices.Sorted(maps.Keys(n.resources)) {
+	for _, name := range n.order {
 		r := n.resources[name]
 		v := vertex{label: n.within(name), references: r.arguments.all()}
 		if r.check != "" {
@@ -127,10 +127,14 @@ func (b *builder) addResources(n *node) error {
 // addVariables: a variable's value comes from the caller's scope, and its rules are looked at in its own. Terraform has a vertex for the
 // rules where there are some, OpenTofu always.
 func (b *builder) addVariables(n *node) {
+	var inputs map[string]references
+	if n.parent != nil {
+		inputs = n.call.inputs.byName()
+	}
 	for _, name := range slices.Sorted(maps.Keys(n.variables)) {
 		value := vertex{}
 		if n.parent != nil {
-			value.from, value.references = n.parent, n.call.inputs[name].distinct()
+			value.from, value.references = n.parent, inputs[name].distinct()
 		}
 		v := b.add(n, value)
 		n.refer("var."+name, v)

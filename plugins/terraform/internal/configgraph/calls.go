@@ -33,7 +33,7 @@ func (r *reader) provider(name string, body hcl.Body) error {
 	case (known != nil) != r.override:
 		return errTwice
 	case r.override:
-		replace(known, arguments)
+		known.replace(arguments)
 	default:
 		r.providers[name] = arguments
 	}
@@ -41,11 +41,11 @@ func (r *reader) provider(name string, body hcl.Body) error {
 }
 
 // reserved refuses names that engines keep for themselves, and give a meaning of their own.
-func reserved(a arguments) error {
-	for name := range a {
-		switch name {
+func reserved(a *arguments) error {
+	for _, x := range a.list {
+		switch x.name {
 		case "_", "locals", "lifecycle", "provisioner", "connection", "action_trigger":
-			return fmt.Errorf("%q", name)
+			return fmt.Errorf("%q", x.name)
 		}
 	}
 	return nil
@@ -65,7 +65,7 @@ func (r *reader) call(name string, body hcl.Body) error {
 	if len(content.blocks) > 0 {
 		return errors.New("a lifecycle")
 	}
-	c := &call{expansion: make(arguments), inputs: inputs}
+	c := &call{expansion: new(arguments), inputs: inputs}
 	if err := r.dependsOn(content, c.expansion); err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (r *reader) call(name string, body hcl.Body) error {
 	case (known != nil) != r.override:
 		return errTwice
 	case r.override:
-		replace(known.expansion, c.expansion)
-		replace(known.inputs, c.inputs)
+		known.expansion.replace(c.expansion)
+		known.inputs.replace(c.inputs)
 		if len(c.providers) > 0 {
 			known.providers = c.providers
 		}

@@ -14,13 +14,14 @@ import (
 type module struct {
 	bytes     int                  // of all files
 	resources map[string]*resource // by TYPE.NAME, data.TYPE.NAME, ephemeral.TYPE.NAME
+	order     []string             // their names, as they are found
 	variables map[string]references
 	validated map[string]bool // variables that have a rule
 	locals    map[string]references
-	outputs   map[string]arguments
+	outputs   map[string]*arguments
 	calls     map[string]*call
-	providers map[string]arguments // by NAME or NAME.ALIAS
-	required  map[string]string    // the source of a provider, by its name here
+	providers map[string]*arguments // by NAME or NAME.ALIAS
+	required  map[string]string     // the source of a provider, by its name here
 	checks    map[string]references
 }
 
@@ -28,13 +29,13 @@ type resource struct {
 	kind      string // the name of the provider's type
 	provider  string // NAME or NAME.ALIAS, or "" for that of the type
 	check     string // the check that it stands in, if any
-	arguments arguments
+	arguments *arguments
 }
 
 // call is a module block.
 type call struct {
-	expansion arguments         // what says how many instances there are, and when
-	inputs    arguments         // the module's variables
+	expansion *arguments        // what says how many instances there are, and when
+	inputs    *arguments        // the module's variables
 	providers map[string]string // in this module, by the name in the called one
 }
 
@@ -45,9 +46,9 @@ func readModule(bodies *config.Bodies, dir, engine string) (*module, error) {
 		variables: make(map[string]references),
 		validated: make(map[string]bool),
 		locals:    make(map[string]references),
-		outputs:   make(map[string]arguments),
+		outputs:   make(map[string]*arguments),
 		calls:     make(map[string]*call),
-		providers: make(map[string]arguments),
+		providers: make(map[string]*arguments),
 		required:  make(map[string]string),
 		checks:    make(map[string]references),
 	}}
@@ -248,7 +249,7 @@ func (r *reader) output(name string, body hcl.Body) error {
 	if err != nil {
 		return err
 	}
-	found := make(arguments)
+	found := new(arguments)
 	if a := content.attributes["value"]; a != nil {
 		found.add("value", referencesOf(nil, a))
 	}
@@ -267,7 +268,7 @@ func (r *reader) output(name string, body hcl.Body) error {
 		if len(content.blocks) > 0 {
 			return errors.New("a precondition in an override")
 		}
-		replace(known, found)
+		known.replace(found)
 		return nil
 	}
 	found.add("precondition", preconditions)
@@ -276,7 +277,7 @@ func (r *reader) output(name string, body hcl.Body) error {
 }
 
 // dependsOn adds what depends_on names.
-func (r *reader) dependsOn(content *content, to arguments) error {
+func (r *reader) dependsOn(content *content, to *arguments) error {
 	a := content.attributes["depends_on"]
 	if a == nil {
 		return nil
@@ -287,13 +288,6 @@ func (r *reader) dependsOn(content *content, to arguments) error {
 	names, err := listed(a)
 	to.add("depends_on", names)
 	return err
-}
-
-// replace has some arguments replace those of the same name.
-func replace(old, by arguments) {
-	for name, r := range by {
-		old[name] = r
-	}
 }
 
 func (r *reader) check(name string, body hcl.Body) error {

@@ -57,12 +57,13 @@ func (r *reader) resource(mode string, b block, check string) error {
 	case (known != nil) != r.override:
 		return errTwice
 	case r.override:
-		replace(known.arguments, found)
+		known.arguments.replace(found)
 		if read.provider != "" {
 			known.provider = read.provider
 		}
 	default:
 		r.resources[name] = read
+		r.order = append(r.order, name)
 	}
 	return nil
 }
@@ -94,21 +95,21 @@ func (r *reader) lifecycle(body hcl.Body) (references, error) {
 		}
 		all = referencesOf(nil, a)
 	}
-	for name, found := range rest {
-		switch name {
+	for _, x := range rest.list {
+		switch x.name {
 		case "precondition", "postcondition":
 		case "create_before_destroy":
-			if len(found) > 0 {
-				return nil, fmt.Errorf("a %s that is not fixed", name)
+			if len(x.references) > 0 {
+				return nil, fmt.Errorf("a %s that is not fixed", x.name)
 			}
 		case "prevent_destroy", "enabled":
-			if len(found) > 0 && r.engine != config.OpenTofu {
-				return nil, fmt.Errorf("a %s that is not fixed", name)
+			if len(x.references) > 0 && r.engine != config.OpenTofu {
+				return nil, fmt.Errorf("a %s that is not fixed", x.name)
 			}
 		default:
-			return nil, fmt.Errorf("%q", name)
+			return nil, fmt.Errorf("%q", x.name)
 		}
-		all = append(all, found...)
+		all = append(all, x.references...)
 	}
 	return all, nil
 }
