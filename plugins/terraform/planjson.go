@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,14 +13,14 @@ import (
 	guest "github.com/provisor/provisor/sdk-guest"
 )
 
-// The plan as JSON is kept for the session's later requests, with the stamp of the plan that it shows: an engine run less.
-func planJSONFile() string  { return filepath.Join(guest.TmpDir(), "plan.json") }
-func planStampFile() string { return filepath.Join(guest.TmpDir(), "plan.stamp") }
+// planJSONFile is where the plan as JSON is kept for the session's later requests: an engine run less. Behind the JSON is the stamp of the plan that
+// it shows.
+func planJSONFile() string { return filepath.Join(guest.TmpDir(), "plan.json") }
 
 // forgetPlan removes the saved plan and what is kept of it.
 func forgetPlan() error {
 	lastPlan.stamp, lastPlan.plan = "", nil
-	for _, name := range []string{planStampFile(), planJSONFile(), filepath.Join(guest.WorkDir(), planFile)} {
+	for _, name := range []string{planJSONFile(), filepath.Join(guest.WorkDir(), planFile)} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove an earlier plan: %w", err)
 		}
@@ -72,25 +73,38 @@ func (e engine) plannedResources(ctx context.Context) (*show.Plan, error) {
 
 // showPlan is the saved plan, which has that stamp, as JSON.
 func (e engine) showPlan(ctx context.Context, stamp string) ([]byte, error) {
-	if kept, err := os.ReadFile(planStampFile()); err == nil && string(kept) == stamp {
-		return os.ReadFile(planJSONFile())
+	if text, err := keptPlan(stamp); err == nil {
+		return text, nil
 	}
 	// By way of a file, so that a large plan is in memory just once.
 	f, err := os.OpenFile(planJSONFile(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	err = e.output(ctx, f, "show", "-no-color", "-json", planFile)
+	if err = e.output(ctx, f, "show", "-no-color", "-json", planFile); err == nil {
+		_, err = f.WriteString(stamp)
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("show the plan: %w", err)
 	}
-	if err := os.WriteFile(planStampFile(), []byte(stamp), 0o600); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(planJSONFile())
+	return keptPlan(stamp)
 }
 
-// planStamp tells the saved plan from others, by its size, by when it was written, which a program of the template may have set, and by when that was set.
+// keptPlan is what is kept of the plan with that stamp.
+func keptPlan(stamp string) ([]byte, error) {
+	kept, err := os.ReadFile(planJSONFile())
+	if err != nil {
+		return nil, err
+	}
+	text, ok := bytes.CutSuffix(kept, []byte(stamp))
+	if !ok {
+		return nil, errors.New("what is kept of a plan is another's")
+	}
+	return text, nil
+}
+
+// planStamp tells the saved plan from others, in a line of its own: by its size, by when it was written, which a program of the template may have
+// set, and by when that was set.
 func planStamp() (string, error) {
 	info, err := os.Stat(filepath.Join(guest.WorkDir(), planFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,5 +113,5 @@ func planStamp() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d %d %d", info.Size(), info.ModTime().UnixNano(), changed(info)), nil
+	return fmt.Sprintf("\n%d %d %d", info.Size(), info.ModTime().UnixNano(), changed(info)), nil
 }
