@@ -40,7 +40,7 @@ func (s *Supervisors) take(r *room) *child {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ch := s.idle
-	if ch == nil || !reflect.DeepEqual(ch.room, r) {
+	if ch == nil || !ch.room.equal(r) {
 		return nil
 	}
 	ch.idle.Stop()
@@ -101,6 +101,10 @@ type room struct {
 	cell Cell
 	// files are what lies at the cell's paths: a mount or a rule stands for that, whatever comes to the path later.
 	files []file
+}
+
+func (r *room) equal(o *room) bool {
+	return r.jail == o.jail && reflect.DeepEqual(r.cell, o.cell) && slices.Equal(r.files, o.files)
 }
 
 // file is the identity of a file; the zero one is none.

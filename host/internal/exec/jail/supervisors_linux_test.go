@@ -2,6 +2,7 @@ package jail
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -103,8 +104,8 @@ func TestSupervisorIsKept(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Command){
 		"more to read": func(c *Command) { c.Cell.Read = append(c.Cell.Read, c.Dir) }, "less memory": func(c *Command) { c.Cell.Memory /= 2 },
-		"an apply":     func(c *Command) { c.Keep = &Keep{Work: c.Dir, Dir: t.TempDir(), Files: []string{"state"}} },
-		"another jail": func(c *Command) { c.Cell.Execute = []string{"/opt"} },
+		"an apply":        func(c *Command) { c.Keep = &Keep{Work: c.Dir, Dir: t.TempDir(), Files: []string{"state"}} },
+		"more to execute": func(c *Command) { c.Cell.Execute = []string{"/opt"} },
 	} {
 		last, _ := k.run(t, "exit")
 		if other, _ := k.run(t, "exit", change); other == last {
@@ -112,6 +113,11 @@ func TestSupervisorIsKept(t *testing.T) {
 		}
 	}
 	last, _ := k.run(t, "exit")
+	k.jail = k.jail.without(nil)
+	if other, _ := k.run(t, "exit"); other == last {
+		t.Error("another jail: the same supervisor")
+	}
+	last, _ = k.run(t, "exit")
 	if err := os.WriteFile(read+"2", []byte("new"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +194,7 @@ func TestNextProgram(t *testing.T) {
 	if !k.jail.works[Cgroup] {
 		return
 	}
-	hungry, r := k.start(t, "head -c 200000000 /dev/zero | tail -c 200000000 >/dev/null")
+	hungry, r := k.start(t, fmt.Sprintf("head -c %d /dev/zero | tail -c %[1]d >/dev/null", 2*tryMemory))
 	_, err = io.ReadAll(r)
 	if err := errors.Join(err, hungry.Finish()); err != nil || hungry.Hits() != (cgroup.Hits{Memory: true}) {
 		t.Errorf("too much memory: %+v, %v", hungry.Hits(), err)
@@ -295,11 +301,11 @@ func testFilesInFlight(t *testing.T) {
 func TestLaterProgramIsConfined(t *testing.T) { asBoth(t, testLaterProgramIsConfined) }
 
 func testLaterProgramIsConfined(t *testing.T) {
-	o := Options{}
+	users := map[string]Options{"its own user": {}}
 	if os.Getuid() == 0 {
-		o.User = nobody - 1
+		users["another user"] = Options{User: nobody - 1}
 	}
-	for name, o := range map[string]Options{"its own user": {}, "another user": o} {
+	for name, o := range users {
 		t.Run(name, func(t *testing.T) {
 			j := newJail(t, o)
 			if !j.works[ProcessTree] {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -243,6 +245,7 @@ func floodMemory(bytes string) error {
 // floodProcesses starts so many processes.
 func floodProcesses(number string) error {
 	return onNumber(number, func(n int) (err error) {
+		spareThreads(4)
 		var pids []int
 		for range n {
 			var pid int
@@ -257,6 +260,21 @@ func floodProcesses(number string) error {
 		}
 		return err
 	})
+}
+
+// spareThreads has Go's runtime make threads while it can. Without one when it wants one, it ends the process.
+func spareThreads(n int) {
+	var there, done sync.WaitGroup
+	there.Add(n)
+	for range n {
+		done.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			there.Done()
+			there.Wait()
+		})
+	}
+	done.Wait()
 }
 
 // useMemory takes so many bytes of memory. Whoever takes too much does not live to say so.
