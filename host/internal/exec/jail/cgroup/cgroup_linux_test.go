@@ -121,6 +121,28 @@ func TestRemoveKills(t *testing.T) {
 	}
 }
 
+// The most memory that one program took says nothing of why the next one was killed.
+func TestMostMemoryIsForgotten(t *testing.T) {
+	g, err := find(t).New(Limits{Memory: 64 << 20, Processes: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Remove()
+	for _, d := range g.directories {
+		if !d.has(memory) || d.version != 1 {
+			continue
+		}
+		inside(t, g, "head -c 60M /dev/zero | tail -c 60M >/dev/null; echo")
+		if !d.nearLimit() {
+			t.Error("it is not near the limit")
+		}
+		g.Hits()
+		if d.nearLimit() {
+			t.Error("it is still near the limit")
+		}
+	}
+}
+
 // What a dead daemon has left is removed by the next, and what is in use is not.
 func TestSweep(t *testing.T) {
 	p := find(t)

@@ -184,6 +184,9 @@ func (g *Group) Hits() Hits {
 		if d.has(memory) {
 			if d.version == 1 {
 				hits.Memory = d.more("memory.oom_control", "oom_kill ") && d.nearLimit()
+				for _, most := range mostMemory {
+					_ = write(d.file(most), "0") // from now on; there may be no memsw
+				}
 			} else {
 				killed, full := d.more("memory.events", "oom_kill "), d.more("memory.events", "oom ")
 				hits.Memory = killed && full
@@ -196,11 +199,14 @@ func (g *Group) Hits() Hits {
 	return hits
 }
 
+// mostMemory are the files, in version 1, that tell the most memory there ever was, or has been since they were written to.
+var mostMemory = []string{"memory.max_usage_in_bytes", "memory.memsw.max_usage_in_bytes"}
+
 // nearLimit says, in version 1, that the most memory there ever was is near the limit: what was killed was killed for that, and not because the
 // machine had none. There is no count of failures that all kernels keep.
 func (d *directory) nearLimit() bool {
-	most, limit := max(d.count("memory.max_usage_in_bytes", ""), d.count("memory.memsw.max_usage_in_bytes", "")), d.count("memory.limit_in_bytes", "")
-	return most >= limit-limit/8
+	limit := d.count("memory.limit_in_bytes", "")
+	return slices.ContainsFunc(mostMemory, func(file string) bool { return d.count(file, "") >= limit-limit/8 })
 }
 
 // more says whether a number from a file of the group is larger than the last time.
