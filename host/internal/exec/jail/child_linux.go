@@ -193,16 +193,18 @@ func (ch *child) awaitEnd(timeout time.Duration) bool {
 	}
 }
 
-// close ends a supervisor that has no program.
-func (ch *child) close() {
+// close ends a supervisor that has no program. It returns false if that does not come to its end.
+func (ch *child) close() bool {
 	conn, err := ch.control.SyscallConn()
 	if err == nil {
 		err = conn.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
 	}
 	// Its end of the socket is closed shortly before its own. Waiting for that takes no thread.
-	if err != nil || ch.awaitGone(killTimeout) || !ch.awaitEnd(killTimeout) {
-		ch.kill()
+	if err == nil && !ch.awaitGone(killTimeout) && ch.awaitEnd(killTimeout) {
+		return true
 	}
+	ch.kill()
+	return ch.awaitEnd(killTimeout)
 }
 
 // bury reaps a supervisor that has ended, and lets go of what it stood on.

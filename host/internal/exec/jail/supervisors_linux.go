@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -82,7 +83,9 @@ func (s *Supervisors) end(ch *child) error {
 	if ch == nil {
 		return nil
 	}
-	ch.close()
+	if !ch.close() {
+		return fmt.Errorf("jail: supervisor %d is still there %v after it was killed", ch.pid(), killTimeout)
+	}
 	return s.bury(ch)
 }
 
