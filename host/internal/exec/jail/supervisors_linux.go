@@ -102,7 +102,7 @@ func (s *Supervisors) bury(ch *child) error {
 type room struct {
 	jail *Jail
 	cell Cell
-	// files are what lies at the cell's paths: a mount or a rule stands for that, whatever comes to the path later.
+	// files are what lies at the cell's paths, and the system's: a mount or a rule stands for that, whatever comes to the path later.
 	files []file
 }
 
@@ -121,7 +121,7 @@ func (j *Jail) roomOf(c *Command) *room {
 	}
 	r := &room{jail: j, cell: c.Cell}
 	r.cell.Offline = false
-	for _, path := range slices.Concat(c.Cell.Execute, c.Cell.Read, c.Cell.Write) {
+	for _, path := range slices.Concat(systemRead, c.Cell.Execute, c.Cell.Read, c.Cell.Write) {
 		var stat unix.Stat_t
 		if unix.Stat(path, &stat) != nil {
 			stat = unix.Stat_t{}

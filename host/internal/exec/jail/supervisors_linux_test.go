@@ -117,16 +117,26 @@ func TestSupervisorIsKept(t *testing.T) {
 	if other, _ := k.run(t, "exit"); other == last {
 		t.Error("another jail: the same supervisor")
 	}
-	last, _ = k.run(t, "exit")
-	if err := os.WriteFile(read+"2", []byte("new"), 0o644); err != nil {
+	replaced := func(what, path string) {
+		last, _ := k.run(t, "exit")
+		if err := os.WriteFile(path+"2", []byte("new"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+"2", path); err != nil {
+			t.Fatal(err)
+		}
+		if other, out := k.run(t, "cat "+path); other == last || out != "new" {
+			t.Errorf("%s was replaced: supervisor %d after %d, read %q", what, other, last, out)
+		}
+	}
+	replaced("a file", read)
+	system := filepath.Join(t.TempDir(), "system")
+	if err := os.WriteFile(system, []byte("old"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(read+"2", read); err != nil {
-		t.Fatal(err)
-	}
-	if other, out := k.run(t, "cat "+read); other == last || out != "new" {
-		t.Errorf("a file was replaced: supervisor %d after %d, read %q", other, last, out)
-	}
+	systemRead = append(systemRead, system)
+	defer func() { systemRead = systemRead[:len(systemRead)-1] }()
+	replaced("a file of the system", system)
 	if _, err := k.jail.Start(Command{Path: "/none", Dir: "/", Cell: k.cell, Stdout: os.Stdout, Stderr: os.Stderr, Supervisors: k.Supervisors}); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("a program that is not there: %v", err)
 	}
