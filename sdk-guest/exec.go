@@ -19,9 +19,9 @@ import (
 const (
 	// readSize is how much output is taken at once.
 	readSize = 32 << 10
-	// readTimeout is how long output is waited for before the context and the plugin's other goroutines get their turn,
-	// and stdinTimeout the same while the program does not take its input.
-	readTimeout  = 250 * time.Millisecond
+	// readTimeout is how long output is waited for before the plugin's other goroutines get their turn (each turn costs the host a quarter of a
+	// millisecond), and stdinTimeout the same while the program does not take its input.
+	readTimeout  = time.Second
 	stdinTimeout = 5 * time.Millisecond
 	// defaultWaitDelay is Cmd.WaitDelay's default.
 	defaultWaitDelay = 10 * time.Second
@@ -151,7 +151,7 @@ func (p *process) close() { _ = noticed(p.host.ExecClose(p.handle)) }
 func (p *process) copy() error {
 	buf := make([]byte, readSize)
 	for {
-		timeout := readTimeout
+		timeout := p.untilDeadline(readTimeout)
 		if !p.feed() {
 			timeout = stdinTimeout
 		}
@@ -243,18 +243,36 @@ func (p *process) obeyContext() {
 	if p.killed || p.cmd.ctx.Err() == nil || p.host.Canceled() {
 		return
 	}
-	delay := p.cmd.WaitDelay
-	if delay == 0 {
-		delay = defaultWaitDelay
-	}
 	switch {
 	case p.interruptedAt.IsZero():
 		p.interruptedAt = time.Now()
 		_ = noticed(p.host.ExecSignal(p.handle, abi.SignalInterrupt))
-	case time.Since(p.interruptedAt) >= delay:
+	case time.Since(p.interruptedAt) >= p.cmd.waitDelay():
 		p.killed = true
 		_ = noticed(p.host.ExecSignal(p.handle, abi.SignalKill))
 	}
+}
+
+// untilDeadline is how long it is until the context ends or the program is to be killed, at most so long.
+func (p *process) untilDeadline(most time.Duration) time.Duration {
+	deadline, ok := p.cmd.ctx.Deadline()
+	switch {
+	case p.killed, p.cmd.ctx.Err() != nil && p.host.Canceled():
+		return most // the host ends it
+	case !p.interruptedAt.IsZero():
+		deadline = p.interruptedAt.Add(p.cmd.waitDelay())
+	case !ok:
+		return most
+	}
+	// A millisecond is the least there is; 0 would not wait.
+	return min(most, max(time.Until(deadline), time.Millisecond))
+}
+
+func (c *Cmd) waitDelay() time.Duration {
+	if c.WaitDelay == 0 {
+		return defaultWaitDelay
+	}
+	return c.WaitDelay
 }
 
 func (p *process) wait() (*guestpb.ExecResult, error) {

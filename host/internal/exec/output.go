@@ -16,9 +16,9 @@ const (
 )
 
 // gather is the time between two pieces of output that come in a burst: engines write a line at a time, and each piece wakes up whoever reads
-// it, down to the client. What comes after a silence is passed on at once. Where so much comes that a chunk is filled earlier, it becomes
-// shorter: the program must not wait for us.
-const gather = 5 * time.Millisecond
+// it, down to the client. What comes after a silence is passed on at once, and so is what the program leaves at its end. Where so much comes
+// that a chunk is filled earlier, it becomes shorter: the program must not wait for us.
+const gather = 20 * time.Millisecond
 
 // output carries one stream from the program's pipe to Read.
 type output struct {
@@ -27,6 +27,10 @@ type output struct {
 	chunks chan []byte
 	// ended is closed when nothing more comes from the pipe.
 	ended chan struct{}
+
+	// hurried is closed once nothing is to be waited for any more.
+	hurried   chan struct{}
+	hurryOnce sync.Once
 
 	discarded   chan struct{}
 	discardOnce sync.Once
@@ -42,6 +46,7 @@ func newOutput(s abi.Stream, pipe *os.File) *output {
 		pipe:      pipe,
 		chunks:    make(chan []byte, chunkCount),
 		ended:     make(chan struct{}),
+		hurried:   make(chan struct{}),
 		discarded: make(chan struct{}),
 	}
 }
@@ -85,7 +90,7 @@ func (o *output) more(buf []byte, wait time.Duration) int {
 	}
 	select {
 	case <-time.After(wait):
-	case <-o.discarded:
+	case <-o.hurried:
 	}
 	return readMore(o.pipe, buf)
 }
@@ -118,11 +123,17 @@ func (o *output) pass(b []byte, admit func(int) int) bool {
 	return n == len(b)
 }
 
+// hurry has copy gather nothing from now on.
+func (o *output) hurry() { o.hurryOnce.Do(func() { close(o.hurried) }) }
+
 // finish makes copy return once the pipe is empty, even if someone still holds its other end.
 func (o *output) finish() { expireReads(o.pipe) }
 
 // discard drops all output from now on.
-func (o *output) discard() { o.discardOnce.Do(func() { close(o.discarded) }) }
+func (o *output) discard() {
+	o.discardOnce.Do(func() { close(o.discarded) })
+	o.hurry()
+}
 
 // live is the channel to wait on: none once it is drained.
 func (o *output) live() <-chan []byte {

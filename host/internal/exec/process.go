@@ -94,6 +94,9 @@ func (p *Process) supervise(started chan<- error) {
 	p.tree.awaitExit()
 	p.exited.Store(true)
 	ended := time.Now()
+	for _, o := range p.outputs {
+		o.hurry()
+	}
 	p.awaitStreams(strayGrace)
 	result, killed := p.tree.finish()
 	p.result = p.summary(result, killed, ended)
