@@ -2,6 +2,7 @@ package jail
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -50,10 +51,7 @@ func load(offset uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: offset, 
 
 // baseFilter denies what no engine needs.
 func baseFilter() ([]byte, error) {
-	program := beginning()
-	for _, call := range deniedCalls {
-		program = append(program, when(call, deny)...)
-	}
+	program := append(beginning(), denied(slices.Sorted(slices.Values(deniedCalls)))...)
 	// Its arguments are in memory, where a filter can't look. The C library falls back to clone.
 	program = append(program, when(unix.SYS_CLONE3, refuse(unix.ENOSYS))...)
 	program = append(program, when(unix.SYS_CLONE, hasBits(0, namespaceFlags)...)...)
@@ -86,6 +84,23 @@ func beginning() []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: x32, SkipFalse: 1},
 		refuse(unix.ENOSYS),
 	}
+}
+
+// denied denies system calls, in the order of their numbers, by bisection: the kernel runs a filter that is installed for each call there is, to
+// know which are always allowed.
+func denied(calls []uint32) []bpf.Instruction {
+	const few = 8
+	if len(calls) > few {
+		half := len(calls) / 2
+		low, high := denied(calls[:half]), denied(calls[half:])
+		low = append(low, bpf.Jump{Skip: uint32(len(high))})
+		return slices.Concat([]bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: calls[half], SkipTrue: uint8(len(low))}}, low, high)
+	}
+	var program []bpf.Instruction
+	for i, call := range calls {
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpEqual, Val: call, SkipTrue: uint8(len(calls) - i)})
+	}
+	return append(program, bpf.Jump{Skip: 1}, deny)
 }
 
 // when does something, which must end in a verdict, for one system call.
