@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,7 +71,7 @@ func attempts() map[string]func(on string) error {
 			return onNumber(most, func(n int) error { return limited(unix.RLIMIT_NOFILE, uint64(n)) })
 		},
 		"processes": func(most string) error {
-			return onNumber(most, func(n int) error { return limited(unix.RLIMIT_NPROC, uint64(n)) })
+			return onNumber(most, limitedProcesses)
 		},
 		"memory":        useMemory,
 		"memory-flood":  floodMemory,
@@ -224,6 +225,21 @@ func limited(resource int, most uint64) error {
 		return fmt.Errorf("limited to %d", l.Max)
 	}
 	return nil
+}
+
+// limitedProcesses is limited for the number of processes: the soft limit is there from the beginning, the hard one soon.
+func limitedProcesses(most int) error {
+	for range 1000 {
+		var l unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NPROC, &l); err != nil {
+			return err
+		}
+		if l.Cur > uint64(most) || l.Max <= uint64(most) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return limited(unix.RLIMIT_NPROC, uint64(most))
 }
 
 // floodMemory has another process take so many bytes of memory.

@@ -32,6 +32,11 @@ func (p *program) launch() *Failure {
 	for _, fd := range p.streams() {
 		streams = append(streams, uintptr(fd))
 	}
+	restore, err := p.inheritLimit()
+	if err != nil {
+		return failed(LayerLimits, "limit the number of processes", err)
+	}
+	defer restore()
 	pid, err := syscall.ForkExec(p.Path, p.Args, &syscall.ProcAttr{
 		Dir:   p.Dir,
 		Env:   p.Env,
@@ -44,11 +49,21 @@ func (p *program) launch() *Failure {
 	}
 	p.children = &children{program: pid}
 	if p.Processes > 0 {
-		// Not for the supervisor: it would count itself, and could make no more threads.
 		limit := unix.Rlimit{Cur: p.Processes, Max: p.Processes}
 		if err := unix.Prlimit(pid, unix.RLIMIT_NPROC, &limit, nil); err != nil {
 			return failed(LayerLimits, "limit the number of processes", err)
 		}
 	}
 	return nil
+}
+
+// inheritLimit has the program begin with a limit on processes, which it could raise until the hard one is set. The supervisor lets go of it at
+// once: it counts itself, and could make no more threads.
+func (p *program) inheritLimit() (restore func(), err error) {
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &own); err != nil || p.Processes == 0 {
+		return func() {}, err
+	}
+	soft := unix.Rlimit{Cur: min(p.Processes, own.Max), Max: own.Max}
+	return func() { _ = unix.Setrlimit(unix.RLIMIT_NPROC, &own) }, unix.Setrlimit(unix.RLIMIT_NPROC, &soft)
 }
