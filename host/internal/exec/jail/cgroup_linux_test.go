@@ -47,10 +47,13 @@ func TestCgroupOutlivesTheSupervisor(t *testing.T) {
 		t.Skip("no cgroups: ", j.statuses[Cgroup].How)
 	}
 	own := t.TempDir()
-	const script = `setsid sh -c 'trap "" INT TERM HUP; echo $$ >pid; sleep 1000' & while [ ! -s pid ]; do sleep 0.01; done; kill -9 $PPID; sleep 1000`
+	const script = `setsid sh -c 'trap "" INT TERM HUP; echo $$ >pid; sleep 1000' & until [ -s pid ] && [ -e started ]; do sleep 0.01; done; kill -9 $PPID; sleep 1000`
 	p, err := j.Start(Command{Path: "/bin/sh", Args: []string{"-c", script}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: own, Cell: Cell{Write: []string{own}}, Stdout: os.Stdout, Stderr: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(own, "started"), nil, 0o644); err != nil {
+		t.Error(err)
 	}
 	if _, err := p.AwaitExit(); !errors.Is(err, ErrLost) {
 		t.Errorf("got %v", err)
