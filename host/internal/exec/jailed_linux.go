@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"os"
 	osexec "os/exec"
 	"syscall"
 
@@ -21,7 +22,7 @@ type jailed struct {
 func (p *Program) startJailed(cmd *osexec.Cmd, ends *pipeEnds) (tree, error) {
 	command := jail.Command{
 		Path: cmd.Path, Args: p.Args, Env: cmd.Env, Dir: cmd.Dir, Cell: p.Cell, ExitTimeout: p.ExitTimeout,
-		Stdout: ends.child[0], Stderr: ends.child[1], Drains: ends.outputs[:], Holds: p.Holds, Keep: p.Keep,
+		Stdout: ends.child[0], Stderr: ends.child[1], Drains: []*os.File{ends.outputs[0].File, ends.outputs[1].File}, Holds: p.Holds, Keep: p.Keep,
 		Supervisors: p.Supervisors,
 	}
 	if p.Stdin {

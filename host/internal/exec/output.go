@@ -23,7 +23,7 @@ const gather = 20 * time.Millisecond
 // output carries one stream from the program's pipe to Read.
 type output struct {
 	stream abi.Stream
-	pipe   *os.File
+	pipe   *readEnd
 	chunks chan []byte
 	// ended is closed when nothing more comes from the pipe.
 	ended chan struct{}
@@ -40,7 +40,7 @@ type output struct {
 	drained bool   // chunks is closed and empty
 }
 
-func newOutput(s abi.Stream, pipe *os.File) *output {
+func newOutput(s abi.Stream, pipe *readEnd) *output {
 	return &output{
 		stream:    s,
 		pipe:      pipe,
@@ -92,7 +92,7 @@ func (o *output) more(buf []byte, wait time.Duration) int {
 	case <-time.After(wait):
 	case <-o.hurried:
 	}
-	return readMore(o.pipe, buf)
+	return o.pipe.more(buf)
 }
 
 // copyLeft moves what is in the pipe at this moment, at most what a pipe usually holds: who still has its other end may
@@ -100,7 +100,7 @@ func (o *output) more(buf []byte, wait time.Duration) int {
 func (o *output) copyLeft(buf []byte, admit func(int) int) {
 	const most = 1 << 20
 	for total := 0; total < most; {
-		n := readNow(o.pipe, buf)
+		n := o.pipe.more(buf)
 		if n <= 0 || !o.pass(buf[:n], admit) {
 			return
 		}
@@ -127,7 +127,7 @@ func (o *output) pass(b []byte, admit func(int) int) bool {
 func (o *output) hurry() { o.hurryOnce.Do(func() { close(o.hurried) }) }
 
 // finish makes copy return once the pipe is empty, even if someone still holds its other end.
-func (o *output) finish() { expireReads(o.pipe) }
+func (o *output) finish() { o.pipe.expire() }
 
 // discard drops all output from now on.
 func (o *output) discard() {

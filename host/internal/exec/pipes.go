@@ -8,7 +8,7 @@ import (
 // pipeEnds are the pipes of a program's streams, while it is being started.
 type pipeEnds struct {
 	input   *os.File // the parent's end of standard input, nil without
-	outputs [2]*os.File
+	outputs [2]*readEnd
 	child   []*os.File
 }
 
@@ -19,8 +19,10 @@ func (e *pipeEnds) open(cmd *osexec.Cmd, stdin bool) error {
 		if err != nil {
 			return err
 		}
-		e.outputs[i] = r
 		e.child = append(e.child, w)
+		if e.outputs[i], err = newReadEnd(r); err != nil {
+			return err
+		}
 	}
 	cmd.Stdout, cmd.Stderr = e.child[0], e.child[1]
 	if !stdin {
@@ -42,9 +44,12 @@ func (e *pipeEnds) closeChild() {
 }
 
 func (e *pipeEnds) closeParent() {
-	for _, f := range []*os.File{e.input, e.outputs[0], e.outputs[1]} {
-		if f != nil {
-			f.Close()
+	for _, end := range e.outputs {
+		if end != nil {
+			end.Close()
 		}
+	}
+	if e.input != nil {
+		e.input.Close()
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"syscall"
-	"time"
 
 	"github.com/provisor/provisor/proto/guestpb"
 )
@@ -31,29 +30,4 @@ func exitOf(state *os.ProcessState) *guestpb.ExecResult {
 func wasKilled(state *os.ProcessState) bool {
 	status, ok := state.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
-}
-
-// expireReads makes a read that waits on the pipe return, and the next ones too.
-func expireReads(pipe *os.File) { _ = pipe.SetReadDeadline(time.Unix(1, 0)) }
-
-// readNow reads what is in the pipe without waiting, and without heed of expireReads; 0 = nothing, or the end.
-func readNow(pipe *os.File, buf []byte) int {
-	if pipe.SetReadDeadline(time.Time{}) != nil {
-		return 0
-	}
-	return readMore(pipe, buf)
-}
-
-// readMore reads what is in the pipe without waiting; 0 = nothing, or the end, or reads have expired.
-func readMore(pipe *os.File, buf []byte) int {
-	conn, err := pipe.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	n := 0
-	_ = conn.Read(func(fd uintptr) bool {
-		n, _ = syscall.Read(int(fd), buf)
-		return true
-	})
-	return max(0, n)
 }

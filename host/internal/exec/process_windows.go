@@ -14,10 +14,3 @@ func exitOf(state *os.ProcessState) *guestpb.ExecResult {
 }
 
 func wasKilled(state *os.ProcessState) bool { return uint32(state.ExitCode()) == killedExitCode }
-
-// expireReads has nothing to do: no process leaves the job, so the pipe ends with it.
-func expireReads(*os.File) {}
-
-func readNow(*os.File, []byte) int { return 0 }
-
-func readMore(*os.File, []byte) int { return 0 }
