@@ -188,19 +188,27 @@ func playSession(c *client.Client, config func() *pb.Config, requests []*pb.Requ
 func measureSessions(ctx context.Context, variants []*sessionVariant, warm, rounds int) error {
 	for round := range warm + rounds {
 		for _, v := range variants {
-			if err := v.measure(ctx, round >= warm); err != nil {
+			var err error
+			if round == warm {
+				v.jail, err = v.supervisors(ctx)
+			}
+			if err := errors.Join(err, v.measure(ctx, round >= warm)); err != nil {
 				return fmt.Errorf("%s: %w", v.name, err)
 			}
 		}
+	}
+	for _, v := range variants {
+		supervisors, err := v.supervisors(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", v.name, err)
+		}
+		v.jail = supervisors - v.jail
+		v.engine -= v.jail
 	}
 	return nil
 }
 
 func (v *sessionVariant) measure(ctx context.Context, counts bool) error {
-	supervisors, err := v.supervisors(ctx)
-	if err != nil {
-		return err
-	}
 	own, engine, err := v.cpu()
 	if err != nil {
 		return err
@@ -215,10 +223,8 @@ func (v *sessionVariant) measure(ctx context.Context, counts bool) error {
 	if err != nil {
 		return err
 	}
-	supervisorsNow, err := v.supervisors(ctx)
-	jail := supervisorsNow - supervisors
-	v.own, v.jail, v.engine = v.own+ownNow-own, v.jail+jail, v.engine+engineNow-engine-jail
-	return err
+	v.own, v.engine = v.own+ownNow-own, v.engine+engineNow-engine
+	return nil
 }
 
 // supervisors is the processor time of the daemon's supervisors, if there is a daemon.
