@@ -89,23 +89,38 @@ func (b *bench) measureKind(ctx context.Context, template string, kind sessionKi
 		return nil, err
 	}
 	requests := append([]*pb.Request{initRequest(archive)}, kind.requests...)
+	var stops []func() error
+	defer func() {
+		for _, stop := range slices.Backward(stops) {
+			err = errors.Join(err, stop())
+		}
+	}()
+	// Each has a daemon of its own, whose processor time is its alone.
+	add := func(name string, args []string, config func() *pb.Config) error {
+		d, err := b.startDaemon(ctx, b.terraformPlugin(), append(args, "--engine", b.engine)...)
+		if err != nil {
+			return err
+		}
+		stops = append(stops, d.stop)
+		c, err := d.dial()
+		if err != nil {
+			return err
+		}
+		stops = append(stops, c.Close)
+		variants = append(variants, &sessionVariant{name: name, daemon: d, play: playSession(c, config, requests)})
+		return nil
+	}
 	for _, v := range daemonVariants() {
 		if v.name == ours+withEngineGraph && kind.name != planKind.name {
 			continue
 		}
-		d, err := b.startDaemon(ctx, b.terraformPlugin(), append(v.args, "--engine", b.engine)...)
-		if err != nil {
+		if err := add(v.name, v.args, func() *pb.Config { return new(pb.Config) }); err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, d.stop()) }()
-		c, err := d.dial()
-		if err != nil {
-			return nil, err
-		}
-		defer c.Close()
-		variants = append(variants, &sessionVariant{name: v.name, daemon: d, play: playSession(c, func() *pb.Config { return new(pb.Config) }, requests)})
 		if v.name != ours+withEngineGraph {
-			variants = append(variants, &sessionVariant{name: v.name + laterSession, daemon: d, play: playSession(c, sameVersion(), requests)})
+			if err := add(v.name+laterSession, v.args, sameVersion()); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return variants, measureSessions(ctx, variants, b.samples(2, 1), rounds)
