@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/provisor/provisor/plugins/terraform/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/configgraph"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph"
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	"github.com/provisor/provisor/plugins/terraform/internal/statefile"
 	"github.com/provisor/provisor/plugins/terraform/internal/timings"

@@ -7,9 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/awalterschulze/gographviz"
-	"github.com/awalterschulze/gographviz/ast"
-
+	"github.com/provisor/provisor/plugins/terraform/dot"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
@@ -19,8 +17,8 @@ type Dependency struct{ From, To string }
 // Dependencies are those between a graph's resources, sorted, as the engine's graph (DOT, of the type plan) has them. All else in there
 // is walked through: variables, locals, outputs, data, agents, modules that open and close. Providers are not, or every resource would
 // depend on what its provider is configured with.
-func Dependencies(dot []byte, graph *pb.GraphComplete) ([]Dependency, error) {
-	edges, err := readEdges(dot)
+func Dependencies(text []byte, graph *pb.GraphComplete) ([]Dependency, error) {
+	edges, err := readEdges(text)
 	if err != nil {
 		return nil, fmt.Errorf("read the engine's graph: %w", err)
 	}
@@ -53,33 +51,22 @@ func Dependencies(dot []byte, graph *pb.GraphComplete) ([]Dependency, error) {
 }
 
 // readEdges are the edges of a graph that has no providers, by the node that each comes from.
-func readEdges(dot []byte) (map[string][]string, error) {
-	if len(dot) == 0 {
+func readEdges(text []byte) (map[string][]string, error) {
+	if len(text) == 0 {
 		return nil, nil
 	}
-	parsed, err := gographviz.ParseString(string(dot))
+	parsed, err := dot.Parse(string(text))
 	if err != nil {
 		return nil, err
 	}
+	names := make([]string, len(parsed.Nodes))
+	for i, n := range parsed.Nodes {
+		names[i] = nodeName(n.ID)
+	}
 	edges := make(map[string][]string)
-	pending := []ast.StmtList{parsed.StmtList}
-	for len(pending) > 0 {
-		list := pending[len(pending)-1]
-		pending = pending[:len(pending)-1]
-		for _, statement := range list {
-			switch s := statement.(type) {
-			case *ast.SubGraph:
-				pending = append(pending, s.StmtList)
-			case *ast.EdgeStmt:
-				from, ok := nodeName(s.Source)
-				for _, rhs := range s.EdgeRHS {
-					to, toOK := nodeName(rhs.Destination)
-					if ok && toOK {
-						edges[from] = append(edges[from], to)
-					}
-					from, ok = to, toOK
-				}
-			}
+	for _, e := range parsed.Edges {
+		if from, to := names[e.From], names[e.To]; !isProvider(from) && !isProvider(to) {
+			edges[from] = append(edges[from], to)
 		}
 	}
 	return edges, nil
@@ -87,16 +74,13 @@ func readEdges(dot []byte) (map[string][]string, error) {
 
 // nodeName is the address of what a node stands for: "[root] ADDRESS (expand)" is how engines write it. Nodes that close a module or a
 // provider keep that, since they are not what they close.
-func nodeName(location ast.Location) (name string, ok bool) {
-	node, ok := location.(*ast.NodeID)
-	if !ok {
-		return "", false
+func nodeName(id string) string {
+	if unquoted, err := strconv.Unquote(`"` + id + `"`); err == nil {
+		id = unquoted
 	}
-	name = string(node.ID)
-	if unquoted, err := strconv.Unquote(name); err == nil {
-		name = unquoted
-	}
-	name = strings.TrimPrefix(name, "[root] ")
-	name = strings.TrimSuffix(name, " (expand)")
-	return name, !strings.HasPrefix(name, "provider[") && !strings.Contains(name, ".provider[")
+	return strings.TrimSuffix(strings.TrimPrefix(id, "[root] "), " (expand)")
+}
+
+func isProvider(name string) bool {
+	return strings.HasPrefix(name, "provider[") || strings.Contains(name, ".provider[")
 }

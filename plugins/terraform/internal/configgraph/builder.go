@@ -5,8 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/provisor/provisor/plugins/terraform/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/config"
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
 )
 
 type kind uint8

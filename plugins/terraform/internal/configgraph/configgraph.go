@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/mod/semver"
 
+	"github.com/provisor/provisor/plugins/terraform/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/config"
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/modules"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )

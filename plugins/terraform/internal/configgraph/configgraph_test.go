@@ -15,8 +15,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/provisor/provisor/plugins/terraform/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/config"
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+	"github.com/provisor/provisor/plugins/terraform/dot"
 )
 
 // reduced is the graph without the edges that lead where a longer way leads as well, which engines take away before they print it. A

@@ -14,10 +14,10 @@ import (
 	"testing"
 
 	"github.com/provisor/provisor/host"
+	"github.com/provisor/provisor/plugins/terraform/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/configgraph"
 	"github.com/provisor/provisor/plugins/terraform/internal/conformance"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph"
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )

@@ -3,7 +3,7 @@ package graph
 import (
 	"slices"
 
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+	"github.com/provisor/provisor/plugins/terraform/dot"
 )
 
 // dependencies is the dependency graph, with its nodes found by the addresses of resources. An edge leads from

@@ -3,7 +3,7 @@ package graph
 import (
 	"fmt"
 
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+	"github.com/provisor/provisor/plugins/terraform/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )

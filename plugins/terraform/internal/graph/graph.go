@@ -15,7 +15,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+	"github.com/provisor/provisor/plugins/terraform/dot"
 	"github.com/provisor/provisor/plugins/terraform/internal/graph/show"
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )

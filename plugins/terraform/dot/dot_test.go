@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/provisor/provisor/plugins/terraform/internal/graph/dot"
+	"github.com/provisor/provisor/plugins/terraform/dot"
 )
 
 func TestParse(t *testing.T) {
