@@ -26,6 +26,7 @@ func interruption(ctx context.Context, b *bench) (report.Section, error) {
 	for _, v := range []struct{ key, name string }{
 		{"plain", "as it is: can't be interrupted"},
 		{"fuel", "Provisor: fuel"},
+		{"split", "Provisor: fuel, functions bound to the table late, as plugins run"},
 		{"switch", "wazero's WithCloseOnContextDone"},
 	} {
 		times, ratios := units[v.key+"-ms"], units[v.key+"/plain"]

@@ -6,9 +6,11 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/provisor/provisor/host/internal/instrument"
 )
 
-// BenchmarkDecode decodes a 10 MB plan (with -short 1 MB) in a Go guest: as it is, with fuel, and with wazero's own switch. The three take
+// BenchmarkDecode decodes a 10 MB plan (with -short 1 MB) in a Go guest: as it is, with fuel, taken apart, and with wazero's own switch. They take
 // turns, and each one's best time counts, so that what else the machine does matters little.
 //
 //	go test -run '^$' -bench Decode -benchtime 5x ./host/internal/instrument
@@ -22,6 +24,7 @@ func BenchmarkDecode(b *testing.B) {
 	variants := []*variant{
 		{name: "plain", module: plain, config: wazero.NewRuntimeConfig()},
 		{name: "fuel", module: instrumented(b, plain), config: wazero.NewRuntimeConfig()},
+		{name: "split", parts: split(b, plain), config: wazero.NewRuntimeConfig()},
 		{name: "switch", module: plain, config: wazero.NewRuntimeConfig().WithCloseOnContextDone(true)},
 	}
 	for _, v := range variants {
@@ -43,6 +46,7 @@ func BenchmarkDecode(b *testing.B) {
 type variant struct {
 	name   string
 	module []byte
+	parts  *instrument.Parts
 	config wazero.RuntimeConfig
 	host   *host
 	mod    api.Module
@@ -52,7 +56,14 @@ type variant struct {
 
 func (v *variant) start(b *testing.B, data []byte) {
 	v.host = newHost(b, v.config)
-	v.mod = v.host.start(v.module)
+	if v.parts == nil {
+		v.mod = v.host.start(v.module)
+	} else {
+		var err error
+		v.mod, err = v.host.assemble(v.parts, wazero.NewModuleConfig().WithName(""))
+		must(b, err)
+		call(b, v.mod, "_initialize")
+	}
 	feed(b, v.mod, data)
 	v.sum = call(b, v.mod, "decode")
 }

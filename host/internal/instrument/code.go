@@ -111,6 +111,7 @@ func (c *codeWriter) instruction() {
 			c.vec()
 		}
 	case index: // table.get, table.set
+		c.noCall()
 		c.r.u32()
 		if op == opTableSet {
 			c.touch(at)
@@ -173,6 +174,7 @@ func (c *codeWriter) control(op byte, at int) {
 		c.pending()
 		c.run = 0
 	case opCallIndirect:
+		c.callee(at)
 		c.pending()
 		if t := c.r.u32(); int64(t) >= int64(len(c.w.survey.params)) {
 			c.r.failf("type %d, of %d", t, len(c.w.survey.params))
@@ -250,15 +252,18 @@ func (c *codeWriter) misc(at int) {
 		c.zero()
 		c.replace(at, fillFunc)
 	case miscTableInit, miscTableCopy:
+		c.noCall()
 		c.touch(at)
 		c.bulk(at, entryPerUnit, bulkCost)
 		c.r.u32()
 		c.r.u32()
 	case miscTableGrow:
+		c.noCall()
 		c.touch(at)
 		c.bulk(at, entryPerUnit, growCost)
 		c.r.u32()
 	case miscTableFill:
+		c.noCall()
 		c.touch(at)
 		c.bulk(at, entryPerUnit, bulkCost)
 		c.r.u32()

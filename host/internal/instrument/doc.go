@@ -43,6 +43,10 @@
 // [Split] does the same and makes the module's state accessible: the active data segments are taken out, globals that can change are
 // exported, and one more global tells whether the code has changed what can't be read from outside.
 //
+// Where the code does no more with the one table than to call what is there, functions get into it when they are called the first time
+// (one more global, and some functions and exports): a runtime fills the tables of each new instance one by one, and Go's linker lists
+// all functions there are.
+//
 // # What is refused
 //
 // What WebAssembly 2.0 (wazero's CoreFeaturesV2) does not have; a module that imports from the module of yield; a count

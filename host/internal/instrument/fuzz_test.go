@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 
 	"github.com/provisor/provisor/host/internal/instrument"
 )
@@ -18,7 +19,7 @@ import (
 func TestGenerated(t *testing.T) {
 	skipWithRaceDetector(t)
 	random := rand.New(rand.NewPCG(1, 2))
-	hosts := [2]*host{newHost(t, wazero.NewRuntimeConfig()), newHost(t, wazero.NewRuntimeConfig())}
+	hosts := newHosts(t)
 	var seen programCount
 	for range 400 {
 		src := make([]byte, 50+random.IntN(500))
@@ -27,8 +28,8 @@ func TestGenerated(t *testing.T) {
 		}
 		seen.compare(t, hosts, src)
 	}
-	t.Logf("%d programs, %d trapped, %d steps", seen.programs, seen.trapped, seen.steps)
-	if seen.trapped < 20 || seen.trapped > 380 || seen.steps < 100_000 {
+	t.Logf("%d programs, %d bound late, %d trapped, %d steps", seen.programs, seen.bound, seen.trapped, seen.steps)
+	if seen.bound < 40 || seen.trapped < 20 || seen.trapped > 380 || seen.steps < 100_000 {
 		t.Error("the programs are all alike")
 	}
 }
@@ -38,25 +39,39 @@ func FuzzPrograms(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{11, 3, 1, 4, 1, 5, 9, 2, 6}, 40))
 	f.Add(bytes.Repeat([]byte{3, 10, 7, 2, 12, 0, 5}, 60))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		hosts := [2]*host{newHost(t, wazero.NewRuntimeConfig()), newHost(t, wazero.NewRuntimeConfig())}
-		new(programCount).compare(t, hosts, src)
+		new(programCount).compare(t, newHosts(t), src)
 	})
 }
 
-type programCount struct{ programs, trapped, steps int }
+// newHosts is one for each form.
+func newHosts(t *testing.T) (hosts [forms]*host) {
+	for i := range hosts {
+		hosts[i] = newHost(t, wazero.NewRuntimeConfig())
+	}
+	return hosts
+}
 
-// compare runs a program in both forms: it must end the same, leave the same memory and globals, and have burnt at least as
+type programCount struct{ programs, bound, trapped, steps int }
+
+// compare runs a program in all forms: it must end the same, leave the same memory and globals, and have burnt at least as
 // much as it ran.
-func (p *programCount) compare(t *testing.T, hosts [2]*host, src []byte) {
+func (p *programCount) compare(t *testing.T, hosts [forms]*host, src []byte) {
 	t.Helper()
 	plain := generate(src).encode()
-	var ends [2]string
-	var memories [2][]byte
-	var steps [2]uint64
-	hosts[1].burnt, hosts[1].grant = 0, 100
-	for i, module := range [][]byte{plain, instrumented(t, plain)} {
+	var ends [forms]string
+	var memories [forms][]byte
+	var steps [forms]uint64
+	config := wazero.NewModuleConfig().WithName("")
+	for i, module := range [][]byte{plain, instrumented(t, plain), nil} {
 		h := hosts[i]
-		mod, err := h.runtime.InstantiateWithConfig(h.ctx, module, wazero.NewModuleConfig().WithName(""))
+		h.burnt, h.grant = 0, 100
+		var mod api.Module
+		var err error
+		if module != nil {
+			mod, err = h.runtime.InstantiateWithConfig(h.ctx, module, config)
+		} else if mod, err = h.assemble(split(t, plain), config); err == nil && mod.ExportedFunction(instrument.Prepare) != nil {
+			p.bound++
+		}
 		must(t, err)
 		results, err := mod.ExportedFunction("f0").Call(h.ctx, 5)
 		ends[i] = trap(err)
@@ -75,8 +90,10 @@ func (p *programCount) compare(t *testing.T, hosts [2]*host, src []byte) {
 	if ends[0] != "" && len(ends[0]) > 4 {
 		p.trapped++
 	}
-	if ends[0] != ends[1] || steps[0] != steps[1] || !bytes.Equal(memories[0], memories[1]) {
-		t.Errorf("%x: plain: %q after %#x, instrumented: %q after %#x", src, ends[0], steps[0], ends[1], steps[1])
+	for i := 1; i < forms; i++ {
+		if ends[0] != ends[i] || steps[0] != steps[i] || !bytes.Equal(memories[0], memories[i]) {
+			t.Errorf("%x: plain: %q after %#x, form %d: %q after %#x", src, ends[0], steps[0], i, ends[i], steps[i])
+		}
 	}
 	// A step costs 6 units at least. What was run up last was not charged yet.
 	const last = 1100

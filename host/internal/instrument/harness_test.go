@@ -67,10 +67,24 @@ func (h *host) start(module []byte) api.Module {
 	h.t.Helper()
 	compiled, err := h.runtime.CompileModule(h.ctx, module)
 	must(h.t, err)
-	mod, err := h.runtime.InstantiateModule(h.ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
+	mod, err := h.runtime.InstantiateModule(h.ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions(instrument.Prepare, "_initialize"))
 	must(h.t, err)
 	h.t.Cleanup(func() { mod.Close(h.ctx) })
 	return mod
+}
+
+// assemble makes an instance of what Split made: with its data, and prepared.
+func (h *host) assemble(parts *instrument.Parts, config wazero.ModuleConfig) (api.Module, error) {
+	mod, err := h.runtime.InstantiateWithConfig(h.ctx, parts.Module, config.WithStartFunctions(instrument.Prepare))
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range parts.Data {
+		if !mod.Memory().Write(d.Offset, d.Bytes) {
+			h.t.Errorf("%d bytes of data at %d don't fit", len(d.Bytes), d.Offset)
+		}
+	}
+	return mod, nil
 }
 
 func instrumented(t testing.TB, module []byte) []byte {

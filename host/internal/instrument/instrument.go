@@ -103,6 +103,7 @@ type moduleSurvey struct {
 	sections      []section
 	params        []uint32 // of each type
 	importedFuncs uint32
+	importedTypes []uint32 // the types of the functions that it imports
 	funcs         []uint32 // the types of the module's own functions
 	globals       uint32   // imported ones included
 	memory        bool     // whether there is one
@@ -219,9 +220,11 @@ func (m *moduleSurvey) imports(r *reader, o Options) {
 		r.name()
 		switch kind := r.byte(); kind {
 		case 0:
-			if t := r.u32(); int64(t) >= int64(len(m.params)) {
+			t := r.u32()
+			if int64(t) >= int64(len(m.params)) {
 				r.failf("a function of type %d, of %d types", t, len(m.params))
 			}
+			m.importedTypes = append(m.importedTypes, t)
 			m.importedFuncs++
 		case 1:
 			m.foreign = "a table"

@@ -1,5 +1,7 @@
 package instrument
 
+import "slices"
+
 // The parts of the name section that are read: wazero reads them as well, or they speak of functions.
 const (
 	namesModule    = 0
@@ -45,11 +47,8 @@ func (w *writer) names(s section, r *reader) {
 // functionNames shifts the numbers and names the new functions, each in its place: they are in order.
 func (w *writer) functionNames(r *reader) []byte {
 	n := r.count(2)
-	added := uint32(1)
-	if w.hasBulk() {
-		added += bulkFuncs
-	}
-	b := appendU32(nil, n+added)
+	added := w.addedNames()
+	b := appendU32(nil, n+1+uint32(len(added)))
 	named := false
 	for ; n > 0 && r.err == nil; n-- {
 		f, name := r.u32(), r.name()
@@ -61,11 +60,27 @@ func (w *writer) functionNames(r *reader) []byte {
 	if !named {
 		b = w.appendName(b, w.yieldFunc(), w.options.Name)
 	}
-	if w.hasBulk() {
-		b = w.appendName(b, w.bulkFunc(fillFunc), "memory.fill")
-		b = w.appendName(b, w.bulkFunc(copyFunc), "memory.copy")
+	for i, name := range added {
+		b = w.appendName(b, w.bulkFunc(uint32(i)), name)
 	}
 	return b
+}
+
+// addedNames are those of the functions that come last, all but yield.
+func (w *writer) addedNames() []string {
+	var names []string
+	if w.hasBulk() {
+		names = append(names, "memory.fill", "memory.copy")
+	}
+	for range w.wideFuncs() / 2 {
+		names = append(names, "global.get", "global.set")
+	}
+	if b := w.binder; b != nil {
+		names = append(names, "prepare", "bind")
+		names = append(names, slices.Repeat([]string{"stub"}, len(b.stubs))...)
+		names = append(names, slices.Repeat([]string{"bind"}, len(b.pages()))...)
+	}
+	return names
 }
 
 func (w *writer) appendName(b []byte, f uint32, name string) []byte {

@@ -35,6 +35,7 @@ const (
 	opI64GtU       = 0x56
 	opI32Add       = 0x6a
 	opI32Sub       = 0x6b
+	opI32DivU      = 0x6e
 	opI64Add       = 0x7c
 	opI64Sub       = 0x7d
 	opI64Shl       = 0x86
@@ -46,10 +47,11 @@ const (
 	opMisc         = 0xfc
 	opVec          = 0xfd
 
-	typeI32   = 0x7f
-	typeI64   = 0x7e
-	blockVoid = 0x40
-	vecConst  = 0x0c
+	typeI32     = 0x7f
+	typeI64     = 0x7e
+	typeFuncref = 0x70
+	blockVoid   = 0x40
+	vecConst    = 0x0c
 )
 
 // Those behind the prefix opMisc.

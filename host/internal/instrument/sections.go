@@ -12,7 +12,8 @@ type writer struct {
 	options Options
 	out     []byte
 	code    codeWriter
-	state   *state // nil: it need not be accessible
+	state   *state  // nil: it need not be accessible
+	binder  *binder // nil: the table is taken as it is
 }
 
 // The numbers of what is new: each is the last of its kind.
@@ -80,6 +81,9 @@ func (w *writer) rewrite(s section) error {
 		if w.hasWide() {
 			added = append(added, wideTypes...)
 		}
+		if w.binder != nil {
+			added = append(added, bindTypes...)
+		}
 		w.extend(r, added...)
 	case secImport:
 		w.extend(r, w.yieldImport())
@@ -93,6 +97,9 @@ func (w *writer) rewrite(s section) error {
 				added = append(added, appendU32(nil, w.bulkType()+1), appendU32(nil, w.bulkType()+2))
 			}
 		}
+		if w.binder != nil {
+			added = append(added, w.binder.types(w)...)
+		}
 		w.extend(r, added...)
 	case secTable:
 		w.tables(r)
@@ -104,6 +111,9 @@ func (w *writer) rewrite(s section) error {
 		w.out = appendU32(w.out, w.function(r))
 	case secElement:
 		w.elements(r)
+		if w.binder != nil {
+			w.out = append(w.out[:start], w.binder.declaration(w)...)
+		}
 	case secCode:
 		w.functions(r)
 	case secData:
@@ -204,6 +214,9 @@ func (w *writer) globals(r *reader) {
 	if w.state != nil {
 		added++
 	}
+	if w.binder != nil {
+		added++
+	}
 	w.out = appendU32(w.out, n+added)
 	for ; n > 0 && r.err == nil; n-- {
 		start := r.pos
@@ -214,6 +227,9 @@ func (w *writer) globals(r *reader) {
 	}
 	w.out = append(w.out, typeI64, 1, opI64Const, 0, opEnd)
 	if w.state != nil {
+		w.out = append(w.out, typeI32, 1, opI32Const, 0, opEnd)
+	}
+	if w.binder != nil {
 		w.out = append(w.out, typeI32, 1, opI32Const, 0, opEnd)
 	}
 }
@@ -356,12 +372,14 @@ func (w *writer) functions(r *reader) {
 	if w.hasBulk() {
 		more = bulkFuncs
 	}
-	var wide [][]byte
+	var bodies [][]byte
 	if w.hasWide() {
-		wide = w.wideBodies()
-		more += uint32(len(wide))
+		bodies = w.wideBodies()
 	}
-	w.out = appendU32(w.out, n+more)
+	if w.binder != nil {
+		bodies = append(bodies, w.binder.bodies(w)...)
+	}
+	w.out = appendU32(w.out, n+more+uint32(len(bodies)))
 	for i := uint32(0); i < n && r.err == nil; i++ {
 		size := r.u32()
 		body := r.sub(size)
@@ -373,7 +391,7 @@ func (w *writer) functions(r *reader) {
 	if w.hasBulk() {
 		w.code.bulkFunctions(w)
 	}
-	for _, body := range wide {
+	for _, body := range bodies {
 		w.out = append(appendU32(w.out, uint32(len(body))), body...)
 	}
 }

@@ -1,6 +1,7 @@
 package instrument_test
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +20,9 @@ import (
 	"github.com/provisor/provisor/host/internal/instrument"
 )
 
-// TestSpecification runs WebAssembly's own test suite, version 2.0, as wazero has it: every module as it is and
-// instrumented, side by side. Whatever is called must end the same way. Modules that are invalid must be refused still.
+// TestSpecification runs WebAssembly's own test suite, version 2.0, as wazero has it: every module as it is, instrumented,
+// and taken apart (if it can be), side by side. Whatever is called must end the same way. Modules that are invalid must be
+// refused still.
 func TestSpecification(t *testing.T) {
 	skipWithRaceDetector(t)
 	dir := filepath.Join(wazeroDir(t), "internal", "integration_test", "spectest")
@@ -35,13 +37,13 @@ func TestSpecification(t *testing.T) {
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".json"), func(t *testing.T) { runScript(t, script, common, &total) })
 	}
-	t.Logf("%d modules, %d calls, %d modules refused", total.modules, total.calls, total.refused)
-	if total.modules < 1000 || total.calls < 20_000 || total.refused < 1000 {
+	t.Logf("%d modules, %d taken apart, %d bound late, %d calls, %d modules refused", total.modules, total.split, total.bound, total.calls, total.refused)
+	if total.modules < 1000 || total.split < 1000 || total.bound < 20 || total.calls < 20_000 || total.refused < 1000 {
 		t.Error("that is not the whole suite")
 	}
 }
 
-type specCount struct{ modules, calls, refused int }
+type specCount struct{ modules, split, bound, calls, refused int }
 
 type specCommand struct {
 	Type       string
@@ -61,15 +63,17 @@ type specValue struct {
 	Value    any
 }
 
-// A pair is a module as it is and instrumented.
-type pair [2]api.Module
+// forms are how a module is run: as it is, instrumented, taken apart.
+const forms = 3
+
+type specModule [forms]api.Module
 
 type specRun struct {
 	t     *testing.T
 	dir   string
-	hosts [2]*host
-	named map[string]pair
-	last  pair
+	hosts [forms]*host
+	named map[string]specModule
+	last  specModule
 	count *specCount
 }
 
@@ -77,9 +81,9 @@ func runScript(t *testing.T, path string, common []byte, total *specCount) {
 	var script struct{ Commands []specCommand }
 	text, err := os.ReadFile(path)
 	must(t, err, json.Unmarshal(text, &script))
-	s := &specRun{t: t, dir: filepath.Dir(path), named: map[string]pair{}, count: total}
+	s := &specRun{t: t, dir: filepath.Dir(path), named: map[string]specModule{}, count: total}
+	s.hosts = newHosts(t)
 	for i := range s.hosts {
-		s.hosts[i] = newHost(t, wazero.NewRuntimeConfig())
 		_, err := s.hosts[i].runtime.InstantiateWithConfig(s.hosts[i].ctx, common, wazero.NewModuleConfig())
 		must(t, err)
 	}
@@ -115,19 +119,34 @@ func (s *specRun) command(c specCommand, as string) {
 	}
 }
 
-// module instantiates both, and expects both to fail or none.
-func (s *specRun) module(c specCommand, as string) (mods pair) {
+// module instantiates all forms, and expects all to fail or none.
+func (s *specRun) module(c specCommand, as string) (mods specModule) {
 	module, err := os.ReadFile(filepath.Join(s.dir, c.Filename))
 	must(s.t, err)
+	options := instrument.Options{Tables: math.MaxUint32}
 	config := wazero.NewModuleConfig().WithName(as)
-	var errs [2]error
+	var errs [forms]error
 	mods[0], errs[0] = s.hosts[0].runtime.InstantiateWithConfig(s.hosts[0].ctx, module, config)
-	module, errs[1] = instrument.Instrument(module, instrument.Options{Tables: math.MaxUint32})
-	if errs[1] == nil {
-		mods[1], errs[1] = s.hosts[1].runtime.InstantiateWithConfig(s.hosts[1].ctx, module, config)
+	out, err := instrument.Instrument(module, options)
+	for i := range forms - 1 {
+		if errs[i+1] = err; err != nil {
+			continue
+		}
+		h := s.hosts[i+1]
+		if parts, err := instrument.Split(module, options); i == 1 && err == nil && !starts(module) {
+			mods[i+1], errs[i+1] = h.assemble(parts, config)
+			s.count.split++
+			if mods[i+1] != nil && mods[i+1].ExportedFunction(instrument.Prepare) != nil {
+				s.count.bound++
+			}
+			continue
+		}
+		mods[i+1], errs[i+1] = h.runtime.InstantiateWithConfig(h.ctx, out, config)
 	}
-	if (errs[0] == nil) != (errs[1] == nil) {
-		s.t.Errorf("line %d: %s: plain: %v, instrumented: %v", c.Line, c.Filename, errs[0], errs[1])
+	for i, form := range []string{"instrumented", "taken apart"} {
+		if (errs[0] == nil) != (errs[i+1] == nil) {
+			s.t.Errorf("line %d: %s: plain: %v, %s: %v", c.Line, c.Filename, errs[0], form, errs[i+1])
+		}
 	}
 	if s.count.modules++; errs[0] != nil {
 		s.count.refused++
@@ -135,16 +154,30 @@ func (s *specRun) module(c specCommand, as string) (mods pair) {
 	return mods
 }
 
-// act calls a function, or reads a global, of both.
-func (s *specRun) act(c specCommand, mods pair) {
-	if mods[0] == nil || mods[1] == nil {
+// starts tells whether the module has a start function, which would run before its data is put into place by hand.
+func starts(module []byte) bool {
+	rest := module[8:]
+	for len(rest) > 0 && rest[0] != 8 {
+		size, n := binary.Uvarint(rest[1:])
+		if n <= 0 || size > uint64(len(rest)-1-n) {
+			return false
+		}
+		rest = rest[1+n+int(size):]
+	}
+	return len(rest) > 0
+}
+
+// act calls a function, or reads a global, of all forms.
+func (s *specRun) act(c specCommand, mods specModule) {
+	if slices.Contains(mods[:], nil) {
 		s.t.Errorf("line %d: there is no module", c.Line)
 		return
 	}
 	if c.Action.Type == "get" {
-		a, b := mods[0].ExportedGlobal(c.Action.Field).Get(), mods[1].ExportedGlobal(c.Action.Field).Get()
-		if a != b {
-			s.t.Errorf("line %d: global %s: plain: %d, instrumented: %d", c.Line, c.Action.Field, a, b)
+		for _, mod := range mods[1:] {
+			if a, b := mods[0].ExportedGlobal(c.Action.Field).Get(), mod.ExportedGlobal(c.Action.Field).Get(); a != b {
+				s.t.Errorf("line %d: global %s: plain: %d, else: %d", c.Line, c.Action.Field, a, b)
+			}
 		}
 		return
 	}
@@ -153,8 +186,8 @@ func (s *specRun) act(c specCommand, mods pair) {
 		args = append(args, a.bits()...)
 	}
 	s.count.calls++
-	var results [2][]uint64
-	var errs [2]string
+	var results [forms][]uint64
+	var errs [forms]string
 	var types []api.ValueType
 	for i, mod := range mods {
 		f := mod.ExportedFunction(c.Action.Field)
@@ -162,8 +195,10 @@ func (s *specRun) act(c specCommand, mods pair) {
 		r, err := f.Call(s.hosts[i].ctx, args...)
 		results[i], errs[i] = r, trap(err)
 	}
-	if errs[0] != errs[1] || errs[0] == "" && !sameResults(results, types) {
-		s.t.Errorf("line %d: %s(%v): plain: %v %s, instrumented: %v %s", c.Line, c.Action.Field, args, results[0], errs[0], results[1], errs[1])
+	for i := 1; i < forms; i++ {
+		if errs[0] != errs[i] || errs[0] == "" && !sameResults(results[0], results[i], types) {
+			s.t.Errorf("line %d: %s(%v): plain: %v %s, form %d: %v %s", c.Line, c.Action.Field, args, results[0], errs[0], i, results[i], errs[i])
+		}
 	}
 	if (c.Type == "assert_return") != (errs[0] == "") && c.Type != "action" {
 		s.t.Errorf("line %d: %s: %q", c.Line, c.Type, errs[0])
@@ -180,13 +215,13 @@ func trap(err error) string {
 }
 
 // sameResults compares bit by bit, but one NaN is as good as another, and a reference is a pointer.
-func sameResults(results [2][]uint64, types []api.ValueType) bool {
-	if slices.Equal(results[0], results[1]) {
+func sameResults(left, right []uint64, types []api.ValueType) bool {
+	if slices.Equal(left, right) {
 		return true
 	}
 	at := 0
 	for _, t := range types {
-		a, b := results[0][at], results[1][at]
+		a, b := left[at], right[at]
 		at++
 		switch t {
 		case api.ValueTypeF32:
@@ -202,7 +237,7 @@ func sameResults(results [2][]uint64, types []api.ValueType) bool {
 				continue
 			}
 		case 0x7b: // v128
-			if a == b && results[0][at] == results[1][at] {
+			if a == b && left[at] == right[at] {
 				at++
 				continue
 			}

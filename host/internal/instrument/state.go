@@ -2,6 +2,7 @@ package instrument
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,6 +41,8 @@ const (
 	Touched   = StatePrefix + "touched"
 	GetSuffix = ".get"
 	SetSuffix = ".set"
+	// Prepare is a function without parameters and results. If it is there, it must be called before anything else of an instance.
+	Prepare = StatePrefix + "prepare"
 )
 
 // typeV128 is the last type of numbers; what comes below are references.
@@ -59,7 +62,13 @@ func Split(module []byte, o Options) (*Parts, error) {
 	if err := w.lookAtGlobals(); err != nil {
 		return nil, fmt.Errorf("instrument the module: %w", err)
 	}
-	if err := w.write(); err != nil {
+	w.binder = w.newBinder()
+	err = w.write()
+	if errors.Is(err, errTable) {
+		w.binder, w.state.data, w.out = nil, nil, w.out[:0]
+		err = w.write()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("instrument the module: %w", err)
 	}
 	parts := &Parts{Module: w.out, MemoryBytes: w.memoryBytes(), Data: w.state.data}
@@ -142,6 +151,14 @@ func (w *writer) wideFunc(i int) uint32 {
 	return first + 2*uint32(i)
 }
 
+// wideFuncs is how many of them there are.
+func (w *writer) wideFuncs() uint32 {
+	if !w.hasWide() {
+		return 0
+	}
+	return 2 * uint32(len(w.state.wide))
+}
+
 // wideTypes are the types of those two functions; they come after all others.
 var wideTypes = [][]byte{{0x60, 0, 2, typeI64, typeI64}, {0x60, 2, typeI64, typeI64, 0}}
 
@@ -172,6 +189,9 @@ func (w *writer) stateExports() [][]byte {
 		for i, g := range w.state.wide {
 			list = append(list, export(stateName(g)+GetSuffix, function, w.wideFunc(i)), export(stateName(g)+SetSuffix, function, w.wideFunc(i)+1))
 		}
+	}
+	if w.binder != nil {
+		list = append(list, export(Prepare, function, w.prepareFunc()))
 	}
 	return list
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/provisor/provisor/host/internal/instrument"
 )
 
-func split(t *testing.T, module []byte) *instrument.Parts {
+func split(t testing.TB, module []byte) *instrument.Parts {
 	t.Helper()
 	parts, err := instrument.Split(module, instrument.Options{})
 	must(t, err)

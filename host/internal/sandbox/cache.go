@@ -27,7 +27,7 @@ const (
 	// keptModules is how many plugins stay in the cache directory. One takes some five times the size of its file.
 	keptModules = 16
 	// recipe changes when what is made of a plugin does: another one makes it anew.
-	recipe = 5
+	recipe = 6
 	// youngest is how old a file must be before it is taken for one that nobody wants.
 	youngest = time.Hour
 )

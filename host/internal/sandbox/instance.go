@@ -17,6 +17,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 
 	"github.com/provisor/provisor/abi"
+	"github.com/provisor/provisor/host/internal/instrument"
 )
 
 // InstanceConfig is what an instance gets.
@@ -157,7 +158,7 @@ func (m *Module) newInstance(c InstanceConfig) (*Instance, error) {
 	}, nil
 }
 
-// instantiate makes the module's memory, tables and globals; none of its code runs.
+// instantiate makes the module's memory, tables and globals; none of the plugin's code runs.
 func (m *Module) instantiate(ctx context.Context, i *Instance) (module api.Module, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -169,7 +170,7 @@ func (m *Module) instantiate(ctx context.Context, i *Instance) (module api.Modul
 		// Without a name, any number of instances of one module can exist side by side.
 		WithName("").
 		// The default is to call _start, which is not a part of the ABI.
-		WithStartFunctions().
+		WithStartFunctions(instrument.Prepare).
 		WithFSConfig(files).
 		WithStdout(i.output).
 		WithStderr(i.output).
