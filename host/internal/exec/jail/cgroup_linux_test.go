@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/provisor/provisor/host/internal/exec/jail/cgroup"
-	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor/attempt"
 )
 
 // flood runs a program that wants too much, and returns what it printed, how it ended, and which limits it hit.
@@ -85,10 +85,10 @@ func TestCgroup(t *testing.T) {
 			}
 			own := t.TempDir()
 			cell := Cell{Execute: []string{exe}, Write: []string{own}, Memory: 64 << 20, Processes: 60}
-			if out, status, hits := flood(t, j, cell, exe, supervisor.Attempts, "memory=16777216"); status != 0 || hits != (cgroup.Hits{}) || strings.Contains(out, "Refused\":\"x") {
+			if out, status, hits := flood(t, j, cell, exe, attempt.Name, "memory=16777216"); status != 0 || hits != (cgroup.Hits{}) || strings.Contains(out, "Refused\":\"x") {
 				t.Errorf("within the limit: %s, %#x, %+v", out, status, hits)
 			}
-			if out, status, hits := flood(t, j, cell, exe, supervisor.Attempts, "memory=268435456"); status.Signal() != unix.SIGKILL || hits != (cgroup.Hits{Memory: true}) {
+			if out, status, hits := flood(t, j, cell, exe, attempt.Name, "memory=268435456"); status.Signal() != unix.SIGKILL || hits != (cgroup.Hits{Memory: true}) {
 				t.Errorf("a flood of memory: %s, %#x, %+v", out, status, hits)
 			}
 			// Together they are too large, not each: one dies, and the program goes on. Until then nobody takes what they have.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/provisor/provisor/host/internal/exec/jail/cgroup"
 	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
+	_ "github.com/provisor/provisor/host/internal/exec/jail/supervisor/keeper" // in the supervisors of applies
 )
 
 // child is a supervisor.

@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor/attempt"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -161,14 +161,14 @@ func (o *outside) try(t *testing.T, j *Jail) (refused []string) {
 		program, o.cell.User = self, j.options.User
 		give(t, o.cell.Write[0], o.cell.User)
 	}
-	out, err := runIn(j, o.cell, nil, o.supervisors, program, append([]string{supervisor.Attempts}, o.attempts...)...)
+	out, err := runIn(j, o.cell, nil, o.supervisors, program, append([]string{attempt.Name}, o.attempts...)...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	lines := bufio.NewScanner(strings.NewReader(out))
 	n := 0
 	for ; lines.Scan(); n++ {
-		var outcome supervisor.Outcome
+		var outcome attempt.Outcome
 		if err := json.Unmarshal(lines.Bytes(), &outcome); err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/provisor/provisor/host/internal/exec/jail/supervisor"
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor/attempt"
 )
 
 // Trial puts up each layer that holds, alone, has a program try what the layer is to keep it from, and says what came of that. Layers that
@@ -178,7 +178,7 @@ func (b *bait) try(j *Jail, attempts []string) (Trial, error) {
 	if len(attempts) == 0 {
 		return trial, nil
 	}
-	args := []string{supervisor.Attempts}
+	args := []string{attempt.Name}
 	for _, a := range attempts {
 		name := a
 		if a == "abstract-socket" {
@@ -224,7 +224,7 @@ func (t *Trial) read(r *os.File, attempts []string) error {
 	_ = r.SetReadDeadline(time.Now().Add(attemptTimeout))
 	outcomes := json.NewDecoder(r)
 	for _, a := range attempts {
-		var outcome supervisor.Outcome
+		var outcome attempt.Outcome
 		if err := outcomes.Decode(&outcome); err != nil {
 			return fmt.Errorf("attempt %s: %w", a, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor/kernel"
 )
 
 // children are the processes that a supervisor is responsible for: the program and all that it starts. As the first process of a pid
@@ -19,18 +19,18 @@ type children struct {
 // reap reaps what has ended. It returns the program's end, if that is among it, and whether there are children left.
 func (c *children) reap() (program *Exit, left bool) {
 	for {
-		var status unix.WaitStatus
-		var usage unix.Rusage
-		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WALL, &usage)
+		var status syscall.WaitStatus
+		var usage syscall.Rusage
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG|syscall.WALL, &usage)
 		switch {
-		case err == unix.EINTR:
+		case err == syscall.EINTR:
 		case err != nil: // ECHILD
 			return program, false
 		case pid == 0:
 			return program, true
 		case pid == c.program && !c.reaped:
 			c.reaped = true
-			program = &Exit{Status: syscall.WaitStatus(status), MaxRSS: usage.Maxrss << 10}
+			program = &Exit{Status: status, MaxRSS: usage.Maxrss << 10}
 		}
 	}
 }
@@ -38,14 +38,14 @@ func (c *children) reap() (program *Exit, left bool) {
 // interrupt asks the program itself to end.
 func (c *children) interrupt() {
 	if !c.reaped {
-		_ = unix.Kill(c.program, unix.SIGINT)
+		_ = syscall.Kill(c.program, syscall.SIGINT)
 	}
 }
 
 // kill kills all that there is at this moment.
 func (c *children) kill(first bool) {
 	if first {
-		_ = unix.Kill(-1, unix.SIGKILL) // the whole pid namespace but its first process
+		_ = syscall.Kill(-1, syscall.SIGKILL) // the whole pid namespace but its first process
 		return
 	}
 	for _, d := range descendants(os.Getpid()) {
@@ -58,13 +58,13 @@ type process struct{ pid, parent int }
 
 // kill kills the process, unless its id is another's by now.
 func (p process) kill() {
-	fd, err := unix.PidfdOpen(p.pid, 0)
+	fd, err := kernel.PidfdOpen(p.pid)
 	if err != nil {
 		return
 	}
-	defer unix.Close(fd)
+	defer syscall.Close(fd)
 	if parent, ok := parentOf(p.pid); ok && (parent == p.parent || parent == os.Getpid()) {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		_ = kernel.PidfdSendSignal(fd, syscall.SIGKILL)
 	}
 }
 

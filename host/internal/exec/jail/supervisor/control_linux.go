@@ -4,8 +4,6 @@ import (
 	"io"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // maxFiles is how many files the kernel takes along with a message at most.
@@ -21,10 +19,10 @@ type control struct {
 }
 
 func newControl() (*control, error) {
-	if err := unix.SetNonblock(ControlFile, true); err != nil { // so that waiting for commands takes no thread
+	if err := syscall.SetNonblock(ControlFile, true); err != nil { // so that waiting for commands takes no thread
 		return nil, err
 	}
-	c := &control{file: os.NewFile(ControlFile, "control"), rights: make([]byte, unix.CmsgSpace(4*maxFiles))}
+	c := &control{file: os.NewFile(ControlFile, "control"), rights: make([]byte, syscall.CmsgSpace(4*maxFiles))}
 	var err error
 	c.conn, err = c.file.SyscallConn()
 	return c, err
@@ -35,9 +33,9 @@ func (c *control) Read(b []byte) (n int, err error) {
 	var size int
 	waited := c.conn.Read(func(fd uintptr) bool {
 		for {
-			n, size, _, _, err = unix.Recvmsg(int(fd), b, c.rights, unix.MSG_CMSG_CLOEXEC)
-			if err != unix.EINTR {
-				return err != unix.EAGAIN
+			n, size, _, _, err = syscall.Recvmsg(int(fd), b, c.rights, syscall.MSG_CMSG_CLOEXEC)
+			if err != syscall.EINTR {
+				return err != syscall.EAGAIN
 			}
 		}
 	})
@@ -47,12 +45,12 @@ func (c *control) Read(b []byte) (n int, err error) {
 	case err != nil:
 		return 0, err
 	}
-	messages, err := unix.ParseSocketControlMessage(c.rights[:size])
+	messages, err := syscall.ParseSocketControlMessage(c.rights[:size])
 	if err != nil {
 		return 0, err
 	}
 	for _, m := range messages {
-		files, err := unix.ParseUnixRights(&m)
+		files, err := syscall.ParseUnixRights(&m)
 		if err != nil {
 			return 0, err
 		}
@@ -103,6 +101,6 @@ const Streams = 3
 
 func closeAll(files []int) {
 	for _, fd := range files {
-		_ = unix.Close(fd)
+		_ = syscall.Close(fd)
 	}
 }

@@ -7,7 +7,8 @@
 // The supervisor outlives the daemon: when the daemon's end of the control socket closes, it interrupts the program, gives it
 // the exit timeout, and kills the tree. An apply may finish first, within the exit timeout as well, and its states are copied from there on.
 //
-// The package imports next to nothing, so that few other packages are initialized before it.
+// The package imports next to nothing, so that few other packages are initialized before it; RATIONALE.md says which imports it can have. The supervisor
+// of an apply begins later, with package keeper.
 package supervisor
 
 // Name is the first argument of a process that is a supervisor.

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 )
@@ -157,7 +156,7 @@ func (f *Failure) Error() string {
 	if f.Layer == "" {
 		return f.Text
 	}
-	return fmt.Sprintf("jail: %s: %s: %s", f.Layer, f.What, f.Text)
+	return "jail: " + f.Layer + ": " + f.What + ": " + f.Text
 }
 
 // Unwrap is the system's error.

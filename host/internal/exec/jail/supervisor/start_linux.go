@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor/kernel"
 )
 
 // start starts the program. What binds it is taken on by a thread of this process and inherited by the program: nothing has to be
@@ -42,15 +42,15 @@ func (p *program) launch() *Failure {
 		Env:   p.Env,
 		Files: streams,
 		// A process group of its own: what the program sends to its group does not reach the supervisor.
-		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL},
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return failed("", "", &os.PathError{Op: "fork/exec", Path: p.Path, Err: err})
 	}
 	p.children = &children{program: pid}
 	if p.Processes > 0 {
-		limit := unix.Rlimit{Cur: p.Processes, Max: p.Processes}
-		if err := unix.Prlimit(pid, unix.RLIMIT_NPROC, &limit, nil); err != nil {
+		limit := syscall.Rlimit{Cur: p.Processes, Max: p.Processes}
+		if err := kernel.Prlimit(pid, kernel.RLIMIT_NPROC, &limit); err != nil {
 			return failed(LayerLimits, "limit the number of processes", err)
 		}
 	}
@@ -60,10 +60,10 @@ func (p *program) launch() *Failure {
 // inheritLimit has the program begin with a limit on processes, which it could raise until the hard one is set. The supervisor lets go of it at
 // once: it counts itself, and could make no more threads.
 func (p *program) inheritLimit() (restore func(), err error) {
-	var own unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &own); err != nil || p.Processes == 0 {
+	var own syscall.Rlimit
+	if err := syscall.Getrlimit(kernel.RLIMIT_NPROC, &own); err != nil || p.Processes == 0 {
 		return func() {}, err
 	}
-	soft := unix.Rlimit{Cur: min(p.Processes, own.Max), Max: own.Max}
-	return func() { _ = unix.Setrlimit(unix.RLIMIT_NPROC, &own) }, unix.Setrlimit(unix.RLIMIT_NPROC, &soft)
+	soft := syscall.Rlimit{Cur: min(p.Processes, own.Max), Max: own.Max}
+	return func() { _ = syscall.Setrlimit(kernel.RLIMIT_NPROC, &own) }, syscall.Setrlimit(kernel.RLIMIT_NPROC, &soft)
 }

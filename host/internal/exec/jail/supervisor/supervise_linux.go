@@ -5,9 +5,10 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/provisor/provisor/host/internal/exec/jail/supervisor/kernel"
 )
 
 // supervisor is the state of the one supervisor that a process is.
@@ -22,6 +23,8 @@ type supervisor struct {
 	score *os.File
 	// ruleset is that of Landlock, once there is one.
 	ruleset int
+	// keeper copies states.
+	keeper Keeper
 }
 
 // program is a program with all that it has started.
@@ -40,27 +43,35 @@ type program struct {
 	// over is closed once all is gone.
 	over chan struct{}
 
-	keeping *keeping // nil while the daemon keeps the states, and where there are none
+	endKeeping func() // nil while the daemon keeps the states, and where there are none
 }
 
 func (p *program) streams() []int { return p.files[:Streams] }
 func (p *program) drains() []int  { return p.files[Streams : Streams+p.Drains] }
 
-// run is a supervisor's whole life; it returns the exit code.
-func run() int {
+// begin learns what to put up; an error means that the daemon is gone, or that this was no daemon.
+func begin() (*supervisor, error) {
 	// Before the first descriptor is made: what the daemon was started with, knowingly or not, is none of the program's business.
-	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	_ = kernel.CloseRange(3, ^uint(0), kernel.CLOSE_RANGE_CLOEXEC)
 	control, err := newControl()
 	spec := &Spec{}
-	if err != nil || Read(control, spec) != nil {
-		return 2 // the daemon is gone, or this was no daemon
+	if err == nil {
+		err = Read(control, spec)
+	}
+	if err != nil {
+		return nil, err
 	}
 	for i := range spec.Files {
 		control.files = append(control.files, firstTask+spec.Tasks+spec.Locks+i)
 	}
+	return &supervisor{Spec: spec, control: control, ruleset: none}, nil
+}
+
+// run is the rest of a supervisor's life; it returns the exit code.
+func (s *supervisor) run() int {
 	commands := make(chan command)
-	s := &supervisor{Spec: spec, control: control, commands: commands, ended: listen(), ruleset: none}
-	go control.commands(commands)
+	s.commands, s.ended = commands, listen()
+	go s.control.commands(commands)
 	p := s.next()
 	if p == nil {
 		return 0
@@ -83,11 +94,11 @@ func run() int {
 }
 
 // limits are a process's resource limits.
-type limits [16]unix.Rlimit
+type limits [16]syscall.Rlimit
 
 func currentLimits() (l limits) {
 	for resource := range l {
-		_ = unix.Getrlimit(resource, &l[resource])
+		_ = syscall.Getrlimit(resource, &l[resource])
 	}
 	return l
 }
@@ -118,7 +129,9 @@ func (p *program) serve() *Failure {
 	p.tell(&Event{Started: true})
 	if !p.Try {
 		p.attend()
-		p.keeping.end()
+		if p.endKeeping != nil {
+			p.endKeeping()
+		}
 	}
 	if p.commands != nil { // else this process is about to end, and may still read from the drains
 		closeAll(p.files[Streams:])
@@ -132,8 +145,8 @@ func (s *supervisor) tell(e *Event) { _ = Write(s.control.file, e) }
 
 // childrenCPU is the processor time of all that was reaped.
 func childrenCPU() time.Duration {
-	var usage unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_CHILDREN, &usage) != nil {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage) != nil {
 		return 0
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
@@ -142,16 +155,16 @@ func childrenCPU() time.Duration {
 // listen hears of children that have ended. It lets the signals pass that are sent to all processes of a terminal or a service: the daemon
 // decides when the program ends. They are not set to be ignored, since the program would inherit that.
 func listen() (ended <-chan os.Signal) {
-	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGXFSZ)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGXFSZ)
 	children := make(chan os.Signal, 1)
-	signal.Notify(children, unix.SIGCHLD)
+	signal.Notify(children, syscall.SIGCHLD)
 	return children
 }
 
 // prepare does what the whole process must do before a program starts.
 func (s *supervisor) prepare() *Failure {
 	if !s.First {
-		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		if err := kernel.Prctl(kernel.PR_SET_CHILD_SUBREAPER, 1); err != nil {
 			return failed(LayerProcessTree, "become the subreaper", err)
 		}
 	}
@@ -159,7 +172,7 @@ func (s *supervisor) prepare() *Failure {
 		return failed(LayerLimits, "set limits", err)
 	}
 	// Nobody but root may look into this process, where the program runs as the same user. Its files in /proc are root's from here on.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+	if err := kernel.Prctl(kernel.PR_SET_DUMPABLE, 0); err != nil {
 		return failed(LayerProcessTree, "hide the supervisor", err)
 	}
 	if err := s.Keep.hold(); err != nil {
@@ -176,12 +189,12 @@ func (s *supervisor) prepare() *Failure {
 // limit sets the limits that programs inherit.
 func (s *supervisor) limit() error {
 	for _, l := range s.Limits {
-		var now unix.Rlimit
-		if err := unix.Getrlimit(l.Resource, &now); err != nil {
+		var now syscall.Rlimit
+		if err := syscall.Getrlimit(l.Resource, &now); err != nil {
 			return err
 		}
 		most := min(l.Max, now.Max) // only root may raise the hard limit, and nobody has to
-		if err := unix.Setrlimit(l.Resource, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+		if err := syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
 			return err
 		}
 	}

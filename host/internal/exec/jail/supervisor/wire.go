@@ -3,9 +3,9 @@ package supervisor
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 )
 
 // maxMessage is far above what fits into a program's arguments and environment.
@@ -28,7 +28,7 @@ func Read(r io.Reader, message any) error {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	if n > maxMessage {
-		return fmt.Errorf("a message of %d bytes", n)
+		return errors.New("a message of " + strconv.FormatUint(uint64(n), 10) + " bytes")
 	}
 	d := decoder{rest: make([]byte, n)}
 	if _, err := io.ReadFull(r, d.rest); err != nil {

@@ -1,6 +1,5 @@
 // Package copies copies states aside as an engine writes them: each file of a work directory whenever it is whole, and the newest copy of each stays.
-// The daemon does so for an apply, and the supervisor of the engine once the daemon is gone. For the latter's sake the package imports little: what it
-// imports is initialized before each supervisor begins.
+// The daemon does so for an apply, and the supervisor of the engine once the daemon is gone.
 package copies
 
 import (

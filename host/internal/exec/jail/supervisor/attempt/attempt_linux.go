@@ -1,4 +1,5 @@
-package supervisor
+// Package attempt is a program that tries, inside a jail, what the jail should keep it from: this one, executed under Name.
+package attempt
 
 import (
 	"encoding/json"
@@ -14,15 +15,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attempts is the first argument of a program that tries, inside a jail, what the jail should keep it from. The others are what it tries:
-// names of attempts, each with what it is tried on after an equals sign. It prints an Outcome for each.
-const Attempts = "provisor-jail-attempts"
+// Name is the program's first argument. The others are what it tries: names of attempts, each with what it is tried on after an equals sign. It prints
+// an Outcome for each.
+const Name = "provisor-jail-attempts"
 
 // Outcome is what came of an attempt.
 type Outcome struct {
 	Attempt string
 	// Refused is why it failed; empty = it had success.
 	Refused string
+}
+
+// It is here, and not in main, for programs that embed the host.
+func init() {
+	if len(os.Args) > 2 && os.Args[1] == Name {
+		os.Exit(tryAll(os.Args[2:]))
+	}
 }
 
 // attempts are what can be tried. An error means that the jail held.
@@ -155,7 +163,7 @@ func sharedMemory(id string) error {
 
 // leave starts a process that stays for some seconds and has nothing to do with this one but its output.
 func leave(string) error {
-	_, err := syscall.ForkExec("/proc/self/exe", []string{"left", Attempts, "wait"}, &syscall.ProcAttr{
+	_, err := syscall.ForkExec("/proc/self/exe", []string{"left", Name, "wait"}, &syscall.ProcAttr{
 		Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	return err
@@ -244,7 +252,7 @@ func limitedProcesses(most int) error {
 
 // floodMemory has another process take so many bytes of memory.
 func floodMemory(bytes string) error {
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"memory", Attempts, "memory=" + bytes}, &syscall.ProcAttr{})
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"memory", Name, "memory=" + bytes}, &syscall.ProcAttr{})
 	if err != nil {
 		return err
 	}
@@ -265,7 +273,7 @@ func floodProcesses(number string) error {
 		var pids []int
 		for range n {
 			var pid int
-			if pid, err = syscall.ForkExec("/proc/self/exe", []string{"wait", Attempts, "wait"}, &syscall.ProcAttr{}); err != nil {
+			if pid, err = syscall.ForkExec("/proc/self/exe", []string{"wait", Name, "wait"}, &syscall.ProcAttr{}); err != nil {
 				break
 			}
 			pids = append(pids, pid)
