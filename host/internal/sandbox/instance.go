@@ -66,7 +66,7 @@ type Instance struct {
 	lastError string
 	meter     meter
 	turn      turn
-	// gaveWay is when other goroutines were let run the last time.
+	// gaveWay is when other goroutines were let run the last time, or the guest had waited in a function of the host.
 	gaveWay  time.Time
 	programs programs
 	// spent is why the instance can't be called any more.

@@ -16,8 +16,9 @@ import (
 // nothing, and little enough that neither a deadline nor the garbage collector waits for more than about a millisecond.
 const tank = 1_000_000
 
-// slice is for how long a guest goes on before it gives way to goroutines that are ready. The collector stops it wherever it yields.
-const slice = 500 * time.Microsecond
+// slice is for how long a guest goes on, since others could run the last time, before it gives way to goroutines that are ready. The collector
+// stops it wherever it yields.
+const slice = 2 * time.Millisecond
 
 // provideFuel makes the module that instrumented plugins import yield from. Guests are interrupted there and in calls of the host.
 func provideFuel(ctx context.Context, r wazero.Runtime) error {
@@ -37,7 +38,9 @@ func yield(ctx context.Context, stack []uint64) {
 		return
 	}
 	i.meter.pause()
-	i.giveWay(ctx)
+	if i.meter.since.Sub(i.gaveWay) >= slice {
+		i.giveWay(ctx)
+	}
 	endWith(ctx, &i.meter)
 	i.meter.run(exactly)
 }
@@ -65,9 +68,14 @@ func enterHost(ctx context.Context) *Instance {
 	return i
 }
 
+// leaveHost goes on with the guest. If it has waited, others have run meanwhile.
 func (i *Instance) leaveHost() {
 	i.turn.leaveHost()
+	entered := i.meter.since
 	i.meter.run(roughly)
+	if i.meter.since.Sub(entered) >= slice {
+		i.gaveWay = i.meter.since
+	}
 }
 
 // endWith ends the guest if the context of the call into it has ended, or its time is used up.

@@ -10,8 +10,9 @@ type meter struct {
 
 	running bool
 	by      precision
-	since   time.Time
-	// thread is the thread's processor time at since, and negative where it was not asked for.
+	// since is when the stretch began, or the pause.
+	since time.Time
+	// thread is the thread's processor time as the stretch began, and negative where it was not asked for.
 	thread time.Duration
 }
 
@@ -41,7 +42,9 @@ func (m *meter) pause() {
 		return
 	}
 	m.running = false
-	took := time.Since(m.since)
+	now := time.Now()
+	took := now.Sub(m.since)
+	m.since = now
 	if m.thread >= 0 {
 		// A goroutine may have changed threads on the way into the guest. Then the difference says nothing.
 		if exact := threadTime() - m.thread; exact >= 0 && exact < took {
