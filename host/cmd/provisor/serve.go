@@ -51,6 +51,7 @@ func serveCommand(signals *signals) *cli.Command {
 		),
 		Action: func(c *cli.Context) error {
 			defer collectSeldom()()
+			slowMonitor()
 			return serve(c, signals)
 		},
 	}
