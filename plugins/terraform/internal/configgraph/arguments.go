@@ -12,22 +12,41 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// arguments are the references in a body, each with the name of the attribute or the type of the block that they stand in. Several can have one
-// name; an override replaces them by name.
+// arguments are the references in a body, each with the name of the attribute or the type of the block that it stands in; an override replaces
+// them by name.
 type arguments struct{ list []argument }
 
 type argument struct {
-	name       string
-	references references
+	name      string
+	reference string // or "", where there is none
 }
 
-// add may keep r.
-func (a *arguments) add(name string, r references) { a.list = append(a.list, argument{name, r}) }
+// add adds references of one name, also if there are none.
+func (a *arguments) add(name string, r references) {
+	if len(r) == 0 {
+		a.list = append(a.list, argument{name: name})
+	}
+	for _, reference := range r {
+		a.list = append(a.list, argument{name, reference})
+	}
+}
 
+// addExpression adds the references in an expression. Roots that are in names are something else here, see referencesOf.
+func (a *arguments) addExpression(name string, names []string, e hcl.Expression) {
+	before := len(a.list)
+	eachReference(names, e, func(reference string) { a.list = append(a.list, argument{name, reference}) })
+	if len(a.list) == before {
+		a.add(name, nil)
+	}
+}
+
+// all has each reference once.
 func (a *arguments) all() references {
-	var all references
+	all := make(references, 0, len(a.list))
 	for _, x := range a.list {
-		all = append(all, x.references...)
+		if x.reference != "" {
+			all = append(all, x.reference)
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -36,7 +55,11 @@ func (a *arguments) all() references {
 func (a *arguments) byName() map[string]references {
 	named := make(map[string]references, len(a.list))
 	for _, x := range a.list {
-		named[x.name] = append(named[x.name], x.references...)
+		r := named[x.name]
+		if x.reference != "" {
+			r = append(r, x.reference)
+		}
+		named[x.name] = r
 	}
 	return named
 }
@@ -74,21 +97,21 @@ func (c *content) ofKind(kind string) (list []block) {
 }
 
 // partOf takes what the schema names out of a body, of which the rest does not matter.
-func partOf(body hcl.Body, schema *hcl.BodySchema) (*content, error) {
+func partOf(body hcl.Body, schema *hcl.BodySchema) (content, error) {
 	c, _, diags := body.PartialContent(schema)
 	if diags.HasErrors() {
-		return nil, diags
+		return content{}, diags
 	}
 	return contentOf(c), nil
 }
 
 // wholeOf is a body of which the schema names everything; whatever else there is, is an error.
-func wholeOf(body hcl.Body, schema *hcl.BodySchema) (*content, error) {
+func wholeOf(body hcl.Body, schema *hcl.BodySchema) (content, error) {
 	native, ok := body.(*hclsyntax.Body)
 	if !ok {
 		c, diags := body.Content(schema)
 		if diags.HasErrors() {
-			return nil, diags
+			return content{}, diags
 		}
 		return contentOf(c), nil
 	}
@@ -99,8 +122,8 @@ func wholeOf(body hcl.Body, schema *hcl.BodySchema) (*content, error) {
 	return c, err
 }
 
-func contentOf(found *hcl.BodyContent) *content {
-	c := &content{attributes: make(map[string]hcl.Expression, len(found.Attributes))}
+func contentOf(found *hcl.BodyContent) content {
+	c := content{attributes: make(map[string]hcl.Expression, len(found.Attributes))}
 	for name, a := range found.Attributes {
 		c.attributes[name] = a.Expr
 	}
@@ -112,33 +135,33 @@ func contentOf(found *hcl.BodyContent) *content {
 
 // split takes what the schema names out of a body, and returns the references in all the rest. Which names the rest may have is the
 // business of a provider's schema, which is not known here: the engine has planned with it, so they are right.
-func split(body hcl.Body, schema *hcl.BodySchema) (*content, *arguments, error) {
+func split(body hcl.Body, schema *hcl.BodySchema) (content, arguments, error) {
 	if native, ok := body.(*hclsyntax.Body); ok {
 		return splitNative(native, schema)
 	}
 	found, rest, diags := body.PartialContent(schema)
 	if diags.HasErrors() {
-		return nil, nil, diags
+		return content{}, arguments{}, diags
 	}
 	// In JSON, attributes and blocks look alike, and hold the same references as long as the names in there are just names: see
 	// checkJSON.
 	attributes, diags := rest.JustAttributes()
 	if diags.HasErrors() {
-		return nil, nil, diags
+		return content{}, arguments{}, diags
 	}
-	arguments := new(arguments)
-	for name, a := range attributes {
-		arguments.add(name, referencesOf(nil, a.Expr))
+	var a arguments
+	for name, attribute := range attributes {
+		a.addExpression(name, nil, attribute.Expr)
 	}
-	return contentOf(found), arguments, nil
+	return contentOf(found), a, nil
 }
 
 // splitNative does in one go what PartialContent and JustAttributes take several for, with maps of their own for each body.
-func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (*content, *arguments, error) {
-	c, arguments := new(content), new(arguments)
+func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (c content, rest arguments, err error) {
+	rest.list = make([]argument, 0, len(body.Attributes)+len(body.Blocks)+1)
 	for name, a := range body.Attributes {
-		if !slices.ContainsFunc(schema.Attributes, func(s hcl.AttributeSchema) bool { return s.Name == name }) {
-			arguments.add(name, referencesOf(nil, a.Expr))
+		if !hasAttribute(schema, name) {
+			rest.addExpression(name, nil, a.Expr)
 			continue
 		}
 		if c.attributes == nil {
@@ -147,50 +170,56 @@ func splitNative(body *hclsyntax.Body, schema *hcl.BodySchema) (*content, *argum
 		c.attributes[name] = a.Expr
 	}
 	for _, b := range body.Blocks {
-		i := slices.IndexFunc(schema.Blocks, func(s hcl.BlockHeaderSchema) bool { return s.Type == b.Type })
+		s := schemaOf(schema, b.Type)
 		switch {
-		case i < 0:
-			if err := blockArguments(b, nil, arguments.add); err != nil {
-				return nil, nil, err
+		case s == nil:
+			name := b.Type
+			if name == dynamic && len(b.Labels) == 1 {
+				name = b.Labels[0]
 			}
-		case len(b.Labels) != len(schema.Blocks[i].LabelNames):
-			return nil, nil, fmt.Errorf("%q with the labels %q", b.Type, b.Labels)
+			rest.add(name, nil)
+			if err := rest.addBlock(name, nil, b); err != nil {
+				return content{}, arguments{}, err
+			}
+		case len(b.Labels) != len(s.LabelNames):
+			return content{}, arguments{}, fmt.Errorf("%q with the labels %q", b.Type, b.Labels)
 		default:
 			c.blocks = append(c.blocks, block{b.Type, b.Labels, b.Body})
 		}
 	}
-	return c, arguments, nil
+	return c, rest, nil
 }
 
-// blockArguments hands the references in a block to add, with the block's type. names are those of the iterators of the dynamic blocks around.
-func blockArguments(b *hclsyntax.Block, names []string, add func(name string, r references)) error {
-	name := b.Type
-	into := func(_ string, r references) { add(name, r) }
-	if b.Type != "dynamic" {
-		into("", nil)
-		return bodyArguments(b.Body, names, into)
+func hasAttribute(schema *hcl.BodySchema, name string) bool {
+	for i := range schema.Attributes {
+		if schema.Attributes[i].Name == name {
+			return true
+		}
 	}
-	if len(b.Labels) != 1 {
-		return errors.New("a dynamic block without a type")
-	}
-	name = b.Labels[0]
-	return dynamicArguments(b, names, into)
+	return false
 }
 
-// bodyArguments is the same for all in a body, with the name of each attribute and the type of each block.
-func bodyArguments(body *hclsyntax.Body, names []string, add func(name string, r references)) error {
-	for name, a := range body.Attributes {
-		add(name, referencesOf(names, a.Expr))
-	}
-	for _, b := range body.Blocks {
-		if err := blockArguments(b, names, add); err != nil {
-			return err
+// schemaOf is that of a type of block, or nil.
+func schemaOf(schema *hcl.BodySchema, kind string) *hcl.BlockHeaderSchema {
+	for i := range schema.Blocks {
+		if schema.Blocks[i].Type == kind {
+			return &schema.Blocks[i]
 		}
 	}
 	return nil
 }
 
-func dynamicArguments(b *hclsyntax.Block, names []string, add func(name string, r references)) error {
+// dynamic is the type of a block that stands for others.
+const dynamic = "dynamic"
+
+// addBlock adds all references in a block by one name. names are those of the iterators of the dynamic blocks around.
+func (a *arguments) addBlock(name string, names []string, b *hclsyntax.Block) error {
+	if b.Type != dynamic {
+		return a.addBody(name, names, b.Body)
+	}
+	if len(b.Labels) != 1 {
+		return errors.New("a dynamic block without a type")
+	}
 	iterator := b.Labels[0]
 	if a := b.Body.Attributes["iterator"]; a != nil {
 		t, diags := hcl.AbsTraversalForExpr(a.Expr)
@@ -200,22 +229,35 @@ func dynamicArguments(b *hclsyntax.Block, names []string, add func(name string, 
 		iterator = t.RootName()
 	}
 	inside := append(names[:len(names):len(names)], iterator)
-	for name, a := range b.Body.Attributes {
-		switch name {
+	for attribute, x := range b.Body.Attributes {
+		switch attribute {
 		case "for_each":
-			add("", referencesOf(names, a.Expr))
+			a.addExpression(name, names, x.Expr)
 		case "labels":
-			add("", referencesOf(inside, a.Expr))
+			a.addExpression(name, inside, x.Expr)
 		case "iterator":
 		default:
-			return fmt.Errorf("a dynamic block with %q", name)
+			return fmt.Errorf("a dynamic block with %q", attribute)
 		}
 	}
 	for _, content := range b.Body.Blocks {
 		if content.Type != "content" {
 			return fmt.Errorf("a dynamic block with %q", content.Type)
 		}
-		if err := bodyArguments(content.Body, inside, add); err != nil {
+		if err := a.addBody(name, inside, content.Body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addBody is the same for a body.
+func (a *arguments) addBody(name string, names []string, body *hclsyntax.Body) error {
+	for _, x := range body.Attributes {
+		eachReference(names, x.Expr, func(reference string) { a.list = append(a.list, argument{name, reference}) })
+	}
+	for _, b := range body.Blocks {
+		if err := a.addBlock(name, names, b); err != nil {
 			return err
 		}
 	}
@@ -244,7 +286,7 @@ func checkJSON(text []byte) error {
 		case string:
 			template := strings.Contains(t, "${") || strings.Contains(t, "%{")
 			switch {
-			case isName && (template || t == "dynamic"):
+			case isName && (template || t == dynamic):
 				return fmt.Errorf("JSON with the name %q", t)
 			case template && comments > 0:
 				return errors.New("JSON with a template in a comment")

@@ -25,7 +25,7 @@ func (r *reader) provider(name string, body hcl.Body) error {
 			return fmt.Errorf("%q", attribute)
 		}
 	}
-	if err := reserved(arguments); err != nil {
+	if err := reserved(&arguments); err != nil {
 		return err
 	}
 	known := r.providers[name]
@@ -33,9 +33,9 @@ func (r *reader) provider(name string, body hcl.Body) error {
 	case (known != nil) != r.override:
 		return errTwice
 	case r.override:
-		known.replace(arguments)
+		known.replace(&arguments)
 	default:
-		r.providers[name] = arguments
+		r.providers[name] = &arguments
 	}
 	return nil
 }
@@ -59,20 +59,20 @@ func (r *reader) call(name string, body hcl.Body) error {
 	if err != nil {
 		return err
 	}
-	if err := reserved(inputs); err != nil {
+	if err := reserved(&inputs); err != nil {
 		return err
 	}
 	if len(content.blocks) > 0 {
 		return errors.New("a lifecycle")
 	}
-	c := &call{expansion: new(arguments), inputs: inputs}
-	if err := r.dependsOn(content, c.expansion); err != nil {
+	c := &call{inputs: inputs}
+	if err := r.dependsOn(&content, &c.expansion); err != nil {
 		return err
 	}
 	for attribute, a := range content.attributes {
 		switch attribute {
 		case "count", "for_each":
-			c.expansion.add(attribute, referencesOf(nil, a))
+			c.expansion.addExpression(attribute, nil, a)
 		case "source", "version":
 			if len(a.Variables()) > 0 {
 				return fmt.Errorf("a %s that is not fixed", attribute)
@@ -88,8 +88,8 @@ func (r *reader) call(name string, body hcl.Body) error {
 	case (known != nil) != r.override:
 		return errTwice
 	case r.override:
-		known.expansion.replace(c.expansion)
-		known.inputs.replace(c.inputs)
+		known.expansion.replace(&c.expansion)
+		known.inputs.replace(&c.inputs)
 		if len(c.providers) > 0 {
 			known.providers = c.providers
 		}

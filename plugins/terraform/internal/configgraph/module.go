@@ -29,13 +29,13 @@ type resource struct {
 	kind      string // the name of the provider's type
 	provider  string // NAME or NAME.ALIAS, or "" for that of the type
 	check     string // the check that it stands in, if any
-	arguments *arguments
+	arguments arguments
 }
 
 // call is a module block.
 type call struct {
-	expansion *arguments        // what says how many instances there are, and when
-	inputs    *arguments        // the module's variables
+	expansion arguments         // what says how many instances there are, and when
+	inputs    arguments         // the module's variables
 	providers map[string]string // in this module, by the name in the called one
 }
 
@@ -251,9 +251,9 @@ func (r *reader) output(name string, body hcl.Body) error {
 	}
 	found := new(arguments)
 	if a := content.attributes["value"]; a != nil {
-		found.add("value", referencesOf(nil, a))
+		found.addExpression("value", nil, a)
 	}
-	if err := r.dependsOn(content, found); err != nil {
+	if err := r.dependsOn(&content, found); err != nil {
 		return err
 	}
 	preconditions, err := allArguments(content.blocks)

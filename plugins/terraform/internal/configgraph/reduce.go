@@ -44,20 +44,31 @@ func (b *builder) reduced() (*dot.Graph, error) {
 
 // order has each vertex behind all that it depends on.
 func (b *builder) order() ([]int32, error) {
-	up := make([][]int32, len(b.vertices))
-	waits := make([]int, len(b.vertices))
+	// up has what depends on each vertex, one vertex after the other, and end where that ends.
+	up, end := make([]int32, b.edges), make([]int32, len(b.vertices))
+	waits := make([]int32, len(b.vertices))
 	order := make([]int32, 0, len(b.vertices))
 	for i, v := range b.vertices {
-		waits[i] = len(v.down)
-		for _, to := range v.down {
-			up[to] = append(up[to], int32(i))
-		}
-		if waits[i] == 0 {
+		if waits[i] = int32(len(v.down)); waits[i] == 0 {
 			order = append(order, int32(i))
+		}
+		for _, to := range v.down {
+			end[to]++
+		}
+	}
+	begin := make([]int32, len(b.vertices))
+	for i := 1; i < len(end); i++ {
+		begin[i] = begin[i-1] + end[i-1]
+	}
+	copy(end, begin)
+	for i, v := range b.vertices {
+		for _, to := range v.down {
+			up[end[to]] = int32(i)
+			end[to]++
 		}
 	}
 	for i := 0; i < len(order); i++ {
-		for _, v := range up[order[i]] {
+		for _, v := range up[begin[order[i]]:end[order[i]]] {
 			if waits[v]--; waits[v] == 0 {
 				order = append(order, v)
 			}

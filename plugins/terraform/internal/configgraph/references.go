@@ -24,12 +24,17 @@ func (r references) distinct() references {
 // referencesOf are the references in an expression. Roots that are in names are something else here: iterators of dynamic blocks.
 func referencesOf(names []string, e hcl.Expression) references {
 	var all references
+	eachReference(names, e, func(name string) { all = append(all, name) })
+	return all
+}
+
+// eachReference calls use with each of referencesOf.
+func eachReference(names []string, e hcl.Expression, use func(reference string)) {
 	variables(e, func(t hcl.Traversal) {
-		if name := reference(t); name != "" && !slices.Contains(names, t.RootName()) {
-			all = append(all, name)
+		if name := reference(t); name != "" && (len(names) == 0 || !slices.Contains(names, t.RootName())) {
+			use(name)
 		}
 	})
-	return all
 }
 
 // variables calls use with what Variables of an expression returns.
@@ -82,10 +87,14 @@ func nativeVariables(e hclsyntax.Expression, use func(hcl.Traversal)) {
 
 // reference is what a traversal refers to, or "" if that is nothing that has a node of its own.
 func reference(t hcl.Traversal) string {
-	if t.IsRelative() {
+	if len(t) == 0 {
 		return ""
 	}
-	root, rest := t.RootName(), t[1:]
+	first, ok := t[0].(hcl.TraverseRoot)
+	if !ok {
+		return ""
+	}
+	root, rest := first.Name, t[1:]
 	switch root {
 	case "count", "each", "path", "self", "terraform", "tofu":
 		return ""
@@ -126,11 +135,12 @@ func join(root string, t hcl.Traversal, n int) string {
 		return ""
 	}
 	for _, step := range t[:n] {
-		attr, ok := step.(hcl.TraverseAttr)
-		if !ok {
+		switch step.(type) { // with ", ok" it would be copied twice, places and all, for which a guest calls its host
+		case hcl.TraverseAttr:
+			root += "." + step.(hcl.TraverseAttr).Name
+		default:
 			return ""
 		}
-		root += "." + attr.Name
 	}
 	return root
 }

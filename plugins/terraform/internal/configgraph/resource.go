@@ -24,17 +24,17 @@ func (r *reader) resource(mode string, b block, check string) error {
 	if err != nil {
 		return err
 	}
-	if err := reserved(found); err != nil {
+	if err := reserved(&found); err != nil {
 		return err
 	}
-	read := &resource{kind: b.labels[0], check: check, arguments: found}
-	if err := r.dependsOn(content, found); err != nil {
+	read := resource{kind: b.labels[0], check: check}
+	if err := r.dependsOn(&content, &found); err != nil {
 		return err
 	}
 	for name, a := range content.attributes {
 		switch name {
 		case "count", "for_each":
-			found.add(name, referencesOf(nil, a))
+			found.addExpression(name, nil, a)
 		case "provider":
 			if read.provider, err = providerName(a); err != nil {
 				return err
@@ -57,12 +57,13 @@ func (r *reader) resource(mode string, b block, check string) error {
 	case (known != nil) != r.override:
 		return errTwice
 	case r.override:
-		known.arguments.replace(found)
+		known.arguments.replace(&found)
 		if read.provider != "" {
 			known.provider = read.provider
 		}
 	default:
-		r.resources[name] = read
+		read.arguments = found
+		r.resources[name] = &read
 		r.order = append(r.order, name)
 	}
 	return nil
@@ -99,17 +100,19 @@ func (r *reader) lifecycle(body hcl.Body) (references, error) {
 		switch x.name {
 		case "precondition", "postcondition":
 		case "create_before_destroy":
-			if len(x.references) > 0 {
+			if x.reference != "" {
 				return nil, fmt.Errorf("a %s that is not fixed", x.name)
 			}
 		case "prevent_destroy", "enabled":
-			if len(x.references) > 0 && r.engine != config.OpenTofu {
+			if x.reference != "" && r.engine != config.OpenTofu {
 				return nil, fmt.Errorf("a %s that is not fixed", x.name)
 			}
 		default:
 			return nil, fmt.Errorf("%q", x.name)
 		}
-		all = append(all, x.references...)
+		if x.reference != "" {
+			all = append(all, x.reference)
+		}
 	}
 	return all, nil
 }

@@ -49,27 +49,30 @@ func (p *pieces[T]) make() *T {
 
 // steps are some of the names in references, as they stand in a tree: most names are there time and again, and each time they would take memory
 // of their own.
-type steps [16]hcl.Traverser
+type steps [16]struct {
+	name string // the step has it as well, but not without a copy of all that is in there
+	step hcl.Traverser
+}
 
 // of is where a name may be.
-func (s *steps) of(name string) *hcl.Traverser {
-	return &s[(len(name)+int(name[0])+int(name[len(name)-1]))%len(s)]
+func (s *steps) of(name string) int {
+	return (len(name) + int(name[0]) + int(name[len(name)-1])) % len(s)
 }
 
 // root is a name as the first step.
 func (m *memory) root(name string) hcl.Traverser {
-	known := m.roots.of(name)
-	if root, ok := (*known).(hcl.TraverseRoot); !ok || root.Name != name {
-		*known = hcl.TraverseRoot{Name: name}
+	known := &m.roots[m.roots.of(name)]
+	if known.name != name {
+		known.name, known.step = name, hcl.TraverseRoot{Name: name}
 	}
-	return *known
+	return known.step
 }
 
 // attr is a name as a later step.
 func (m *memory) attr(name string) hcl.Traverser {
-	known := m.attrs.of(name)
-	if attr, ok := (*known).(hcl.TraverseAttr); !ok || attr.Name != name {
-		*known = hcl.TraverseAttr{Name: name}
+	known := &m.attrs[m.attrs.of(name)]
+	if known.name != name {
+		known.name, known.step = name, hcl.TraverseAttr{Name: name}
 	}
-	return *known
+	return known.step
 }

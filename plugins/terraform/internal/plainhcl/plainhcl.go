@@ -228,12 +228,11 @@ func (p *parser) equals() bool {
 }
 
 func (p *parser) attribute(name string, body *hclsyntax.Body) {
-	if body.Attributes[name] != nil {
-		panic(errNotPlain)
-	}
-	a := p.attributes.make()
+	a, others := p.attributes.make(), len(body.Attributes)
 	a.Name, a.Expr = name, p.expression()
-	body.Attributes[name] = a
+	if body.Attributes[name] = a; len(body.Attributes) == others {
+		panic(errNotPlain) // it is there twice
+	}
 }
 
 // block reads the rest of a block.
