@@ -18,14 +18,28 @@ type address struct {
 
 // parseAddress takes an address apart; ok is false if it is none.
 func parseAddress(s string) (a address, ok bool) {
+	ok = a.parse(s)
+	return a, ok
+}
+
+// parse is the same where the result is wanted. It is left empty if there is none.
+func (a *address) parse(s string) bool {
+	if !a.read(s) {
+		*a = address{}
+		return false
+	}
+	return true
+}
+
+func (a *address) read(s string) bool {
 	r := addressReader{text: s}
 	for r.skip("module.") {
 		if !r.step() {
-			return address{}, false
+			return false
 		}
 		a.ModulePath = s[:r.pos]
 		if !r.skip(".") {
-			return address{}, false
+			return false
 		}
 	}
 	a.Data = r.skip("data.")
@@ -33,10 +47,10 @@ func parseAddress(s string) (a address, ok bool) {
 	a.Type = s[r.pos : r.pos+n]
 	r.pos += n
 	if n == 0 || !r.skip(".") || !r.step() || r.pos < len(s) {
-		return address{}, false
+		return false
 	}
 	a.Keyless = r.keyless + s[r.kept:]
-	return a, true
+	return true
 }
 
 // WithoutKeys is what graphs call the resource of that address. What is no address stays as it is.

@@ -20,8 +20,7 @@ func newDependencies(parsed *dot.Graph) *dependencies {
 	for i, node := range parsed.Nodes {
 		// Variables, locals and the like have labels of the same shape in some engines. They are not addresses of any
 		// resource in the plan, so nothing ever asks for them.
-		if a, ok := parseAddress(node.Label); ok {
-			d.addresses[i] = a
+		if a := &d.addresses[i]; a.parse(node.Label) {
 			d.nodes[a.Keyless] = append(d.nodes[a.Keyless], int32(i))
 		}
 	}

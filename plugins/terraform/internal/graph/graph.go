@@ -66,11 +66,11 @@ type managed struct {
 	modulePath string
 }
 
-func newManaged(r *show.Resource) *managed {
+func newManaged(r *show.Resource) managed {
 	if a, ok := parseAddress(r.Address); ok {
-		return &managed{r, a.Keyless, a.ModulePath}
+		return managed{r, a.Keyless, a.ModulePath}
 	}
-	return &managed{r, r.Address, invalidAddress}
+	return managed{r, r.Address, invalidAddress}
 }
 
 func extract(found []*show.Resource, dependencies *dot.Graph, o Options) (*pb.GraphComplete, error) {
@@ -94,13 +94,15 @@ func (x *extraction) sort(found []*show.Resource) {
 		last[r.Address] = i
 	}
 	x.byType = make(map[string][]*managed)
+	all := make([]managed, 0, len(found))
 	for i, r := range found {
 		switch {
 		case last[r.Address] != i:
 		case r.Mode == show.Data:
 			x.data = append(x.data, r)
 		case r.Mode == show.Managed:
-			x.managed = append(x.managed, newManaged(r))
+			all = append(all, newManaged(r))
+			x.managed = append(x.managed, &all[len(all)-1])
 		}
 	}
 	slices.SortFunc(x.managed, func(a, b *managed) int { return cmp.Compare(a.Address, b.Address) })

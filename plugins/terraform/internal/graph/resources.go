@@ -40,12 +40,15 @@ func isHolder(resourceType string) bool {
 // resources lists the managed resources by address, each instance on its own. Agents and metadata hang on the address
 // without keys, so that every instance of a counted resource carries them.
 func (x *extraction) resources(agents map[string][]*pb.Agent, metadata map[string]*metadata) []*pb.Resource {
+	all := make([]pb.Resource, len(x.managed)) // at once, which takes a fraction of the time
 	var list []*pb.Resource
-	for _, r := range x.managed {
+	for i, r := range x.managed {
 		if notListed[r.Type] {
 			continue
 		}
-		resource := &pb.Resource{Name: r.Name, Type: r.Type, ModulePath: r.modulePath, InstanceType: instanceType(r.Resource), Agents: agents[r.keyless]}
+		resource := &all[i]
+		resource.Name, resource.Type, resource.ModulePath = r.Name, r.Type, r.modulePath
+		resource.InstanceType, resource.Agents = instanceType(r.Resource), agents[r.keyless]
 		if m := metadata[r.keyless]; m != nil {
 			resource.Metadata, resource.Hide, resource.Icon, resource.DailyCost = m.items, m.hide, m.icon, m.dailyCost
 		}

@@ -19,7 +19,9 @@ import (
 
 // Object is a resource's attributes, or those of a block in it. Its first error sticks: read everything, then ask Err.
 // The zero value is an object without attributes.
-type Object struct {
+type Object struct{ *object } // one word, since WebAssembly is slow to copy more than two
+
+type object struct {
 	attributes []attribute
 	path       string // of the block in its resource, "" or ending in a dot
 	state      *state
@@ -38,18 +40,38 @@ type state struct {
 
 // Parse reads the attributes of the resource at address; raw is a JSON object, null or nothing.
 func Parse(address string, raw json.RawMessage) Object {
-	o := Object{state: &state{address: address}}
+	made := &struct {
+		object object
+		state  state
+	}{state: state{address: address}}
+	o := Object{&made.object}
+	o.state = &made.state
 	if len(raw) == 0 {
 		return o
 	}
-	var ok bool
 	r := jsonread.New(raw)
-	v := decode(r)
-	if o.attributes, ok = v.([]attribute); r.Err() != nil || !ok && v != nil {
+	null := r.Kind() == jsonread.Null
+	if null {
+		r.Skip()
+	} else {
+		o.attributes = members(r)
+	}
+	if r.Err() != nil {
 		o.attributes = nil
 		o.state.err = fmt.Errorf("%s: the values are not a JSON object", address)
 	}
 	return o
+}
+
+// members are those of the object that comes next, if one does.
+func members(r *jsonread.Reader) []attribute {
+	list := make([]attribute, 0, 16)
+	if r.Object() {
+		for name, more := r.Member(); more; name, more = r.Member() {
+			list = append(list, attribute{name, r.Raw()})
+		}
+	}
+	return list
 }
 
 // decode is the value that comes next: nil, a bool, a string, a json.Number as it is written, since large ones must not go through a float64,
@@ -57,13 +79,7 @@ func Parse(address string, raw json.RawMessage) Object {
 func decode(r *jsonread.Reader) any {
 	switch r.Kind() {
 	case jsonread.Object:
-		object := make([]attribute, 0, 16)
-		if r.Object() {
-			for name, more := r.Member(); more; name, more = r.Member() {
-				object = append(object, attribute{name, r.Raw()})
-			}
-		}
-		return object
+		return members(r)
 	case jsonread.Array:
 		list := []json.RawMessage{}
 		if r.Array() {
@@ -85,7 +101,7 @@ func decode(r *jsonread.Reader) any {
 
 // Err is the first error of reading o, or of any block of it.
 func (o Object) Err() error {
-	if o.state == nil {
+	if o.object == nil {
 		return nil
 	}
 	return o.state.err
@@ -98,7 +114,11 @@ func (o Object) Has(name string) bool {
 
 // String is the attribute as text.
 func (o Object) String(name string) string {
-	v := o.value(name)
+	raw := o.find(name)
+	if len(raw) > 0 && raw[0] == '"' { // nearly always
+		return jsonread.New(raw).Text()
+	}
+	v := decoded(raw)
 	s, ok := text(v)
 	if !ok {
 		o.fail(name, "a string", v)
@@ -170,7 +190,7 @@ func (o Object) Blocks(name string) []Object {
 	case nil:
 		return nil
 	case []attribute:
-		return []Object{{attributes: v, path: o.path + name + ".", state: o.state}}
+		return []Object{{&object{v, o.path + name + ".", o.state}}}
 	case []json.RawMessage:
 		blocks := make([]Object, len(v))
 		for i, raw := range v {
@@ -180,7 +200,7 @@ func (o Object) Blocks(name string) []Object {
 			if !ok && element != nil {
 				o.failAt(path, "an object", element)
 			}
-			blocks[i] = Object{attributes: attributes, path: path + ".", state: o.state}
+			blocks[i] = Object{&object{attributes, path + ".", o.state}}
 		}
 		return blocks
 	default:
@@ -224,15 +244,20 @@ func (o Object) StringMap(name string) map[string]string {
 }
 
 // value is the attribute, decoded; nil if there is none.
-func (o Object) value(name string) any {
-	if raw := o.find(name); raw != nil {
-		return decode(jsonread.New(raw))
+func (o Object) value(name string) any { return decoded(o.find(name)) }
+
+func decoded(raw json.RawMessage) any {
+	if len(raw) == 0 || raw[0] == 'n' { // null
+		return nil
 	}
-	return nil
+	return decode(jsonread.New(raw))
 }
 
 // find is the attribute as it is written, or nil. Of several with that name the last one counts.
 func (o Object) find(name string) json.RawMessage {
+	if o.object == nil {
+		return nil
+	}
 	for i := len(o.attributes) - 1; i >= 0; i-- {
 		if o.attributes[i].name == name {
 			return o.attributes[i].value
