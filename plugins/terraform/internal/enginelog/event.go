@@ -73,14 +73,14 @@ type decoder struct {
 // have is as good as none. The event is the decoder's, and its texts are in the line.
 func (d *decoder) decode(line []byte) (*Event, bool) {
 	r := &d.reader
-	defer r.Reset(nil)
 	if r.Reset(line); r.Kind() != jsonread.Object {
 		return nil, false
 	}
 	e := &d.event
 	*e = Event{}
 	var state []byte
-	members(r, func(name string) {
+	r.Object()
+	for name, more := r.Member(); more; name, more = r.Member() {
 		switch name {
 		case "@level":
 			e.Level = text(r)
@@ -105,7 +105,7 @@ func (d *decoder) decode(line []byte) (*Event, bool) {
 		default:
 			r.Skip()
 		}
-	})
+	}
 	if r.End(); r.Err() != nil {
 		return nil, false
 	}

@@ -38,17 +38,12 @@ func Find(plan *show.Plan) ([]Replacement, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the plan: resource_changes: %s: %w", c.Address, err)
 		}
-		if len(reasons) > 0 || replaces(c.Change.Actions) {
+		if len(reasons) > 0 || c.Replaces() {
 			list = append(list, Replacement{Address: c.Address, Reasons: reasons})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Replacement) int { return cmp.Compare(a.Address, b.Address) })
 	return list, nil
-}
-
-// replaces: either order of the two actions is a replacement.
-func replaces(actions []string) bool {
-	return slices.Contains(actions, "create") && slices.Contains(actions, "delete")
 }
 
 // Messages is the part of the answer to a plan request: those with a reason.

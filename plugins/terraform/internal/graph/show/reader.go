@@ -160,9 +160,11 @@ func (r *reader) changes(into *[]Change) {
 	if !r.array() {
 		return
 	}
+	var c Change
 	for r.Element() {
-		*into = append(*into, Change{})
-		c := &(*into)[len(*into)-1]
+		actions := c.Change.Actions[:0]
+		c = Change{}
+		c.Change.Actions = actions
 		if !r.object() {
 			continue
 		}
@@ -177,10 +179,14 @@ func (r *reader) changes(into *[]Change) {
 			case "deposed":
 				r.text(&c.Deposed)
 			case "change":
-				r.change(c)
+				r.change(&c)
 			default:
 				r.Skip()
 			}
+		}
+		if c.Replaces() || c.hasPaths() {
+			*into = append(*into, c)
+			c.Change.Actions = nil
 		}
 	}
 }

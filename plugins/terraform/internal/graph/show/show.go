@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ import (
 type Plan struct {
 	Prior   *Module  // the refreshed state that the plan starts from; nil if there is none
 	Planned *Module  // never nil
-	Changes []Change // in the engine's order
+	Changes []Change // those that replace, or that have paths which force that, in the engine's order
 }
 
 // State is a state. Root is nil if it has no values: nothing was applied yet, or everything is destroyed.
@@ -62,6 +63,15 @@ type Change struct {
 		AfterSensitive  json.RawMessage
 		ReplacePaths    json.RawMessage
 	}
+}
+
+// Replaces says whether an instance is destroyed and created anew, in either order.
+func (c *Change) Replaces() bool {
+	return slices.Contains(c.Change.Actions, "create") && slices.Contains(c.Change.Actions, "delete")
+}
+
+func (c *Change) hasPaths() bool {
+	return len(c.Change.ReplacePaths) > 0 && string(c.Change.ReplacePaths) != "null"
 }
 
 // ReadPlan reads `show -json PLANFILE`.
