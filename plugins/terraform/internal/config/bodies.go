@@ -26,7 +26,8 @@ type Bodies struct {
 	budget   *budget
 	partSize int
 	plain    bool // plain text is left to the parser for that
-	slow     int  // how much else may be parsed
+	parser   plainhcl.Parser
+	slow     int // how much else may be parsed
 	listed   map[string]listing
 }
 
@@ -36,10 +37,10 @@ type listing struct {
 	sources []source
 }
 
-// NewBodies reads modules below fsys, as the named engine would choose their files. Of what is not plain (see plainhcl.Parse), in all at most so
+// NewBodies reads modules below fsys, as the named engine would choose their files. Of what is not plain (see plainhcl.Parser), in all at most so
 // many bytes are parsed: that takes a guest some 2 ms a KiB.
 func NewBodies(fsys fs.FS, engine string, notPlain int) *Bodies {
-	return &Bodies{fsys, engine, newBudget(), partSize, true, notPlain, make(map[string]listing)}
+	return &Bodies{fsys: fsys, engine: engine, budget: newBudget(), partSize: partSize, plain: true, slow: notPlain, listed: make(map[string]listing)}
 }
 
 // Size is how many bytes of configuration are right in dir.
@@ -72,7 +73,8 @@ func (b *Bodies) list(dir string) (l listing, err error) {
 }
 
 // Each calls use with each file right in dir, part by part, in the order in which the engine merges them, and keeps none: a syntax tree
-// takes many times the memory of its text. Places in trees may be zero. A file that can't be read or parsed is an error, and so is what use returns.
+// takes many times the memory of its text, and the next one may be made in it. Places in trees may be zero. A file that can't be read or parsed
+// is an error, and so is what use returns.
 func (b *Bodies) Each(dir string, use func(Body) error) error {
 	l, err := b.list(dir)
 	if err != nil {
@@ -125,7 +127,7 @@ var ErrNotPlain = errors.New("too much of the configuration is not plain")
 // hcl.Diagnostics.
 func (b *Bodies) part(text []byte, begin int, plain string, s source, at *hcl.Pos) (body hcl.Body, part []byte, err error) {
 	if plain != "" {
-		if body, length := plainhcl.Parse(plain, b.partSize); body != nil {
+		if body, length := b.parser.Parse(plain, b.partSize); body != nil {
 			return body, text[begin : begin+length], nil
 		}
 	}

@@ -35,16 +35,38 @@ type object struct {
 	items  [2]hclsyntax.ObjectConsItem
 }
 
-// pieces are nodes of one kind, made some at a time.
-type pieces[T any] []T
+// pieces are nodes of one kind, made some at a time, and used again for the next tree.
+type pieces[T any] struct {
+	made [][]T
+	used int
+}
+
+const atOnce = 16
 
 func (p *pieces[T]) make() *T {
-	if len(*p) == 0 {
-		*p = make([]T, 8)
+	i := p.used / atOnce
+	if i == len(p.made) {
+		p.made = append(p.made, make([]T, atOnce))
 	}
-	piece := &(*p)[0]
-	*p = (*p)[1:]
+	piece := &p.made[i][p.used%atOnce]
+	p.used++
 	return piece
+}
+
+// reset makes all pieces as if they were new.
+func (p *pieces[T]) reset() {
+	for ; p.used > 0; p.used -= min(p.used, atOnce) {
+		clear(p.made[(p.used-1)/atOnce])
+	}
+}
+
+// reset takes back the memory of all nodes.
+func (m *memory) reset() {
+	m.blocks.reset()
+	m.attributes.reset()
+	m.references.reset()
+	m.objects.reset()
+	m.keys.reset()
 }
 
 // steps are some of the names in references, as they stand in a tree: most names are there time and again, and each time they would take memory

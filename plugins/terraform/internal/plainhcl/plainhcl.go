@@ -14,13 +14,17 @@ import (
 // maxText is how many bytes of text may be parsed. A tree takes up to some hundred times the memory of its text.
 const maxText = 64 << 10
 
+// Parser parses one text after the other. The zero value works.
+type Parser struct{ memory memory }
+
 // Parse makes the tree of what a text begins with: of so many bytes, and up to the end of the attribute or block there, or of the text. It is
 // the tree that hclsyntax.ParseConfig makes of so much of the text, without an error; only the places are left out: all of them are zero. length is
 // how many bytes of the text that is.
 //
 // The tree is nil if that is 64 KiB or more, or not plain, which does not mean that there is anything wrong with it: letters beyond ASCII outside of
-// texts and comments, directives and marks that trim in templates, numbers with exponents, and some more that is rare.
-func Parse(text string, size int) (tree *hclsyntax.Body, length int) {
+// texts and comments, directives and marks that trim in templates, numbers with exponents, and some more that is rare. It is there until the next one
+// is made, in the same memory.
+func (o *Parser) Parse(text string, size int) (tree *hclsyntax.Body, length int) {
 	defer func() {
 		if r := recover(); r != nil {
 			if r != errNotPlain {
@@ -29,7 +33,8 @@ func Parse(text string, size int) (tree *hclsyntax.Body, length int) {
 			tree, length = nil, 0
 		}
 	}()
-	p := parser{text: text[:min(len(text), maxText)], size: size, newlines: true}
+	o.memory.reset()
+	p := parser{text: text[:min(len(text), maxText)], size: size, newlines: true, memory: &o.memory}
 	tree = new(hclsyntax.Body)
 	if p.body(tree, false); p.at == len(p.text) && p.at < len(text) {
 		return nil, 0 // it may go on
@@ -47,7 +52,7 @@ type parser struct {
 	at       int
 	newlines bool // a line's end means something here
 	depth    int  // how deep the tree is, at most, up to here
-	memory
+	*memory
 }
 
 // maxDepth is far from what a guest's stack can take: hundreds of bytes a level, in the parser and in what walks the tree.
