@@ -19,9 +19,9 @@ const (
 	self = "/proc/self/exe"
 )
 
-// supervisorEnv is the environment of supervisors: they need little, and must not take room from the program. With one processor there is no need to
-// look for what a cgroup allows. The last is for tests with the race detector, which would have each of them wait for a second at its end.
-var supervisorEnv = []string{"GOMAXPROCS=1", "GODEBUG=containermaxprocs=0", "GOGC=off", "GOMEMLIMIT=32MiB", "GORACE=atexit_sleep_ms=0"}
+// supervisorEnv is the environment of supervisors: they need little, and must not take room from the program. The last is for tests with the
+// race detector, which would have each of them wait for a second at its end.
+var supervisorEnv = []string{"GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=32MiB", "GORACE=atexit_sleep_ms=0"}
 
 // Process is a program in a jail, with its supervisor.
 type Process struct {

@@ -8,14 +8,19 @@ func init() {
 	if len(os.Args) != 1 || os.Args[0] != Name {
 		return
 	}
-	s, err := begin()
-	if err != nil {
-		os.Exit(2)
-	}
-	if s.Keep == nil {
-		os.Exit(s.run())
-	}
-	keeping = s
+	// An initializer is tied to the main thread: whatever it did together with other goroutines would be done by two threads that wake each other.
+	waits := make(chan *supervisor)
+	go func() {
+		s, err := begin()
+		if err != nil {
+			os.Exit(2)
+		}
+		if s.Keep == nil {
+			os.Exit(s.run())
+		}
+		waits <- s
+	}()
+	keeping = <-waits
 }
 
 // keeping is the supervisor that this process is and that waits for its Keeper, nil = none.
