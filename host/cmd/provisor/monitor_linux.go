@@ -8,7 +8,7 @@ import (
 )
 
 // monitorSlack is how much later than it asks for Go's monitor may be woken up.
-const monitorSlack = 500 * time.Microsecond
+const monitorSlack = time.Millisecond
 
 // slowMonitor has the kernel wake up Go's monitor less often. This thread of Go's runtime looks after the others every 20 µs for as long as
 // anything runs, which with the usual slack of 50 µs is a twentieth of what a daemon does. What it does in time all the same: it takes
