@@ -9,10 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/hashicorp/hcl/v2/hclwrite"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/provisor/provisor/host/internal/engine/providercache"
 )
@@ -44,11 +42,10 @@ func checkMirrors(dirs []string) ([]string, error) {
 }
 
 // cliConfig is the engine's CLI configuration: providers that a mirror has come from the first one that has them, all others from
-// their registries, or from the shelf if it has the version. i says what of that an init may use; nil = nothing.
+// their registries, or from the shelf if it has the version. i says what of that an init may use; nil = nothing. It is in HCL's first version,
+// whose texts are quoted as Go's; hclwrite quotes for the second, and each session would wait for it twice.
 func (e *Engine) cliConfig(shelf *providercache.Shelf, i *providercache.Install) ([]byte, error) {
-	file := hclwrite.NewEmptyFile()
-	file.Body().SetAttributeValue("disable_checkpoint", cty.True)
-	installation := file.Body().AppendNewBlock("provider_installation", nil).Body()
+	b := []byte("disable_checkpoint = true\nprovider_installation {\n")
 	var mirrored []string
 	for _, dir := range e.mirrors {
 		providers, err := mirroredProviders(dir)
@@ -60,34 +57,39 @@ func (e *Engine) cliConfig(shelf *providercache.Shelf, i *providercache.Install)
 			continue
 		}
 		mirrored = append(mirrored, providers...)
-		block := installation.AppendNewBlock("filesystem_mirror", nil).Body()
-		block.SetAttributeValue("path", cty.StringVal(dir))
-		block.SetAttributeValue("include", list(providers))
+		b = appendMirror(b, dir, providers)
 	}
 	elsewhere := mirrored
 	if i != nil {
 		inMirror := func(p string) bool { return slices.Contains(mirrored, p) }
 		if offer := slices.DeleteFunc(slices.Clone(i.Offer), inMirror); len(offer) > 0 {
-			block := installation.AppendNewBlock("filesystem_mirror", nil).Body()
-			block.SetAttributeValue("path", cty.StringVal(shelf.Mirror()))
-			block.SetAttributeValue("include", list(offer))
+			b = appendMirror(b, shelf.Mirror(), offer)
 		}
 		elsewhere = append(elsewhere, slices.DeleteFunc(slices.Clone(i.Pinned), inMirror)...)
 	}
-	direct := installation.AppendNewBlock("direct", nil).Body()
+	b = append(b, "  direct {\n"...)
 	if len(elsewhere) > 0 {
 		// Without this the engine asks the registry for more versions, and fails where there is no network.
-		direct.SetAttributeValue("exclude", list(elsewhere))
+		b = append(appendList(append(b, "    exclude = "...), elsewhere), '\n')
 	}
-	return file.Bytes(), nil
+	return append(b, "  }\n}\n"...), nil
 }
 
-func list(ss []string) cty.Value {
-	values := make([]cty.Value, len(ss))
+// appendMirror appends the block of a mirror, for those of its providers.
+func appendMirror(b []byte, dir string, providers []string) []byte {
+	b = strconv.AppendQuote(append(b, "  filesystem_mirror {\n    path    = "...), dir)
+	return append(appendList(append(b, "\n    include = "...), providers), "\n  }\n"...)
+}
+
+func appendList(b []byte, ss []string) []byte {
+	b = append(b, '[')
 	for i, s := range ss {
-		values[i] = cty.StringVal(s)
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = strconv.AppendQuote(b, s)
 	}
-	return cty.ListVal(values)
+	return append(b, ']')
 }
 
 // mirroredProviders lists the addresses, HOST/NAMESPACE/NAME, of the directories of a mirror. What has no address's form is

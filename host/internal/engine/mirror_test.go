@@ -210,7 +210,7 @@ func TestExpandAddresses(t *testing.T) {
 }
 
 func TestCLIConfig(t *testing.T) {
-	first, second := t.TempDir(), t.TempDir()
+	first, second := filepath.Join(t.TempDir(), "${a} b"), t.TempDir() // engines take the first as it is
 	for _, dir := range []string{
 		filepath.Join(first, "registry.terraform.io", "coder", "coder", "1.0.0"), filepath.Join(first, "Odd", "name", "here"),
 		filepath.Join(first, ".staging-1", "a", "b"),
