@@ -135,12 +135,11 @@ func join(root string, t hcl.Traversal, n int) string {
 		return ""
 	}
 	for _, step := range t[:n] {
-		switch step.(type) { // with ", ok" it would be copied twice, places and all, for which a guest calls its host
-		case hcl.TraverseAttr:
-			root += "." + step.(hcl.TraverseAttr).Name
-		default:
+		attr, ok := step.(hcl.TraverseAttr)
+		if !ok {
 			return ""
 		}
+		root += "." + attr.Name
 	}
 	return root
 }
