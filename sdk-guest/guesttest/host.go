@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -46,7 +47,7 @@ func (h *host) Log(level int32, text string) error {
 	if _, ok := pb.LogLevel_name[level]; !ok || !utf8.ValidString(text) {
 		return failf(abi.Invalid, "log: level %d or its text is invalid", level)
 	}
-	l := &pb.Log{Level: pb.LogLevel(level), Output: text}
+	l := &pb.Log{Level: pb.LogLevel(level), Output: strings.Clone(text)} // a plugin may use its memory again
 	h.mu.Lock()
 	h.logs = append(h.logs, l)
 	f := h.onLog

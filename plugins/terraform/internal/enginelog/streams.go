@@ -9,7 +9,7 @@ import (
 	pb "github.com/provisor/provisor/proto/provisionerpb"
 )
 
-// Sink takes one log. The text is UTF-8 and at most MaxText bytes long.
+// Sink takes one log. The text is UTF-8, at most MaxText bytes long, and there until the next line: who keeps it must clone it.
 type Sink func(level pb.LogLevel, text string)
 
 // Stdout is a writer for an engine's standard output: JSON lines go out at their own level, with the whole of their
@@ -116,7 +116,7 @@ func (l logger) text(level pb.LogLevel, text string) {
 	}
 	for {
 		n := cut(text)
-		l.sink(level, strings.Clone(text[:n])) // the next line comes to be where this one is
+		l.sink(level, text[:n])
 		if text = text[n:]; text == "" {
 			return
 		}
