@@ -51,7 +51,6 @@ func serveCommand(signals *signals) *cli.Command {
 		),
 		Action: func(c *cli.Context) error {
 			defer collectSeldom()()
-			slowMonitor()
 			return serve(c, signals)
 		},
 	}
