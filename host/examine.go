@@ -108,8 +108,10 @@ func examineEngine(ctx context.Context, o *Options, e EngineOptions, j *jail.Jai
 	slot := &engineSlot{EngineOptions: e, options: o.engineOptions(e)}
 	slot.options.NoBuild = true
 	found, err := slot.find(ctx)
-	if j != nil && err == nil {
-		_, err = newEngineSlot(o, e, j) // whether its own jail can be had
+	if j != nil && (err == nil || errors.Is(err, engine.ErrBuild)) {
+		if _, own := newEngineSlot(o, e, j); own != nil { // its own jail can't be had
+			err = own
+		}
 	}
 	switch {
 	case errors.Is(err, engine.ErrBuild):

@@ -14,7 +14,7 @@ import (
 // A program of its own runs a template: no daemon, no gRPC.
 func Example() {
 	ctx := context.Background()
-	runtime, err := host.New(ctx, host.Options{Engine: "terraform"})
+	runtime, err := host.New(ctx, host.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -47,7 +47,7 @@ type Options struct {
 	Declared []DeclaredPlugin
 	// PluginSettings are told to plugins, by name. Which names there are is theirs to say.
 	PluginSettings map[string]string
-	// Engine is the path of Terraform or OpenTofu. Empty = terraform, then tofu on the PATH.
+	// Engine is the path of Terraform or OpenTofu. Empty = terraform, then tofu on the PATH, then an OpenTofu that is built.
 	Engine string
 	// Mirror is a directory of providers that engines look into first. Empty = the one in the cache directory.
 	Mirror string

@@ -186,6 +186,13 @@ func TestRequiredAndMissing(t *testing.T) {
 		_, said, code := m.run("serve", "--config", file)
 		check(said, code)
 	}
+	// The same where there is no engine yet, but Go to build one.
+	compiler, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", filepath.Dir(compiler)+":/usr/bin:/bin")
+	m.doctor(1, "--config", filepath.Join(m.dir, "own.hcl"))
 	if _, err := os.Stat(filepath.Join(m.dir, "provisor", "provisor.sock")); err == nil {
 		t.Error("it has listened")
 	}
